@@ -1,0 +1,2 @@
+//! saevtd, the node daemon.
+fn main() {}

@@ -1,0 +1,20 @@
+//! Event Service semantics: pure. No I/O, no clock, no thread, no unsafe, no random order.
+#![forbid(unsafe_code)]
+
+pub mod attributes;
+pub mod error;
+pub mod filter;
+pub mod ids;
+pub mod limits;
+pub mod name;
+pub mod time;
+
+pub use attributes::{Attributes, AttributesRef, Priority};
+pub use error::Error;
+pub use filter::{Filter, FilterKind, Filters};
+pub use ids::{
+    EventId, Incarnation, InstanceNo, LibraryNo, OpenFlags, SubscriptionId, SubscriptionNo,
+};
+pub use limits::Limits;
+pub use name::Name;
+pub use time::{Span, Time};

@@ -1,0 +1,14 @@
+//! saevt: the Service Availability Forum's AIS Event Service.
+//!
+//! Read from the inside out: [`evt`] is the meaning of the service, pure and testable; [`wire`] is
+//! the byte form of what agent and node say to each other; [`link`] carries it between a program
+//! and its node; [`agent`] is the library inside a program and [`node`] the daemon; `capi` is the
+//! C face of the agent. ARCHITECTURE.md has the picture and the rules that hold between folders.
+
+pub mod agent;
+pub mod capi;
+pub mod evt;
+pub mod link;
+pub mod node;
+pub mod sys;
+pub mod wire;
