@@ -1,1 +1,16 @@
-//! (being built)
+//! Between one program and its node: shared-memory rings, doorbells, hand-over of replies.
+//!
+//! The lock-free parts (`outring`, `inring`, `bell`, `handover`) are algorithms on atomics and
+//! locks from `sync`, so that loom can run every interleaving of them; `outbox` and `inbox` lay
+//! them out in sealed shared memory.
+
+pub mod bell;
+pub mod handover;
+pub mod inbox;
+pub mod inring;
+#[cfg(all(test, loom))]
+mod models;
+pub mod outbox;
+pub mod outring;
+pub mod record;
+pub mod sync;

@@ -1,1 +1,17 @@
-//! (being built)
+//! The byte form of what agent and node say to each other on the control socket.
+//!
+//! Little-endian, fixed-width numbers, lengths checked. Each message begins with its kind (u16),
+//! a reserved u16 and the request's id (u32; 0 where no reply is wanted).
+#![forbid(unsafe_code)]
+
+mod bytes;
+pub mod reply;
+pub mod request;
+
+pub use bytes::Malformed;
+pub use reply::{Code, Reply};
+pub use request::{Barrier, Body, Request};
+
+/// Bytes of the longest message, a limit of the link: attributes at the limits of the
+/// configuration must fit (see `node::config`).
+pub const MESSAGE_BYTES_MAX: usize = 160 << 10;

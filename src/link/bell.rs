@@ -1,0 +1,45 @@
+//! Who must be woken: a word in shared memory that its owner sets before it goes to sleep.
+//!
+//! The sleeper sets the word and then looks at its rings once more; the waker shows its record and
+//! then looks at the word. One of the two always sees the other. Only a peer that said it sleeps
+//! is rung, and only once.
+
+use super::sync::{AtomicU32, Ordering, fence};
+
+const AWAKE: u32 = 0;
+const ASLEEP: u32 = 1;
+const RUNG: u32 = 2;
+
+/// The word of one sleeper. Zero, as fresh memory is, means awake.
+#[derive(Debug, Clone, Copy)]
+pub struct Bell<'a>(pub &'a AtomicU32);
+
+impl Bell<'_> {
+    /// Sleeper: says that it is about to sleep. It must look for work after this, and call
+    /// [`Bell::stay_awake`] if there is some.
+    pub fn fall_asleep(self) {
+        self.0.store(ASLEEP, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Sleeper: it is awake. True if it had been rung, so that there is a ring to take off the
+    /// descriptor.
+    #[must_use]
+    pub fn stay_awake(self) -> bool {
+        self.0.swap(AWAKE, Ordering::SeqCst) == RUNG
+    }
+
+    /// Whether the sleeper has been rung since it said that it sleeps.
+    #[must_use]
+    pub fn is_rung(self) -> bool {
+        self.0.load(Ordering::SeqCst) == RUNG
+    }
+
+    /// Waker, after its record is visible: true if it must ring.
+    #[must_use]
+    pub fn must_ring(self) -> bool {
+        fence(Ordering::SeqCst);
+        self.0.load(Ordering::SeqCst) == ASLEEP
+            && self.0.compare_exchange(ASLEEP, RUNG, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}

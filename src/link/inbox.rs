@@ -1,0 +1,224 @@
+//! The inbox of a library handle: four rings from its node in one sealed memory.
+//!
+//! Layout, version 1: one page of header, the data of the four rings.
+
+use super::bell::Bell;
+use super::inring::{InRing, Positions, Room, UNIT};
+use super::outbox::Place;
+use super::record::{IN_HEADER, InHeader, InKind};
+use super::sync::{AtomicU32, Line, Ordering};
+use crate::evt::Priority;
+use crate::sys::memory::{self, Mapping};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+const HEADER: usize = 4096;
+const LEVELS: usize = Priority::LEVELS;
+
+#[repr(C)]
+struct Header {
+    positions: [Positions; LEVELS],
+    agent_bell: Line<AtomicU32>,
+    backlog: Line<AtomicU32>,
+    wants_room: Line<AtomicU32>,
+}
+
+const _: () = assert!(size_of::<Header>() <= HEADER);
+
+/// One side's view of an inbox.
+#[derive(Debug)]
+pub struct Inbox {
+    mapping: Mapping,
+    ring_bytes: usize,
+}
+
+impl Inbox {
+    /// Bytes of the memory for rings of `ring_bytes` each.
+    #[must_use]
+    pub const fn memory_bytes(ring_bytes: usize) -> usize {
+        HEADER + LEVELS * ring_bytes
+    }
+
+    /// Node: makes the memory and its view of it.
+    pub fn create(ring_bytes: usize) -> io::Result<(OwnedFd, Self)> {
+        let memory = memory::sealed(c"saevt-inbox", Self::memory_bytes(ring_bytes))?;
+        let inbox = Self::open(memory.as_fd(), ring_bytes)?;
+        Ok((memory, inbox))
+    }
+
+    /// Either side: a view of memory that came by descriptor, after checking what it is.
+    pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
+        if !ring_bytes.is_power_of_two() || ring_bytes < HEADER {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let bytes = Self::memory_bytes(ring_bytes);
+        memory::check_sealed(memory, bytes)?;
+        Ok(Self { mapping: Mapping::new(memory, bytes)?, ring_bytes })
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the mapping is page-aligned, longer than a header, and all of a header are
+        // atomics, for which every bit pattern is a value.
+        unsafe { self.mapping.start().cast::<Header>().as_ref() }
+    }
+
+    /// The ring of a priority.
+    #[must_use]
+    pub fn ring(&self, priority: Priority) -> InRing<'_> {
+        InRing::new(&self.header().positions[priority.index()], self.ring_bytes as u64)
+    }
+
+    fn data_offset(&self, priority: Priority, ring_offset: u64) -> usize {
+        HEADER + priority.index() * self.ring_bytes + ring_offset as usize
+    }
+
+    fn data(&self, priority: Priority, position: u64, bytes: usize) -> *mut u8 {
+        let ring_offset = self.ring(priority).offset(position);
+        assert!(ring_offset as usize + bytes <= self.ring_bytes, "records are contiguous");
+        // SAFETY: the assertion keeps the address inside the ring's part of the mapping.
+        unsafe { self.mapping.start().add(self.data_offset(priority, ring_offset)) }.as_ptr()
+    }
+
+    /// Node: writes a record, after the pad it needs. It is seen only once it is shown.
+    pub fn write(
+        &self,
+        priority: Priority,
+        room: Room,
+        header: &InHeader,
+        attributes: &[u8],
+        data: Source<'_>,
+    ) {
+        let (pad, pad_bytes) = room.pad;
+        if pad_bytes > 0 {
+            self.store(priority, pad, &InHeader::first_word(InKind::Pad, pad_bytes as u32));
+        }
+        self.store(priority, room.position, &header.encode());
+        self.store(priority, room.position + IN_HEADER as u64, attributes);
+        let position = room.position + (IN_HEADER + attributes.len()) as u64;
+        match data {
+            Source::Bytes(bytes) => self.store(priority, position, bytes),
+            Source::Outbox(place) => {
+                let to = self.data(priority, position, place.bytes);
+                // SAFETY: `to` has room for the bytes inside this inbox's ring.
+                unsafe { place.copy_out(to) };
+            }
+        }
+    }
+
+    fn store(&self, priority: Priority, position: u64, bytes: &[u8]) {
+        let to = self.data(priority, position, bytes.len());
+        // SAFETY: `to` has room for the bytes inside the ring; `bytes` is this process's own.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+    }
+
+    /// Agent: the next record of a priority after `position`, behind a pad if there is one: its
+    /// position and header. `None` when nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Nonsense`] when the node's record cannot be.
+    pub fn next(
+        &self,
+        priority: Priority,
+        mut position: u64,
+    ) -> Result<Option<(u64, InHeader)>, Nonsense> {
+        let ring = self.ring(priority);
+        let written = ring.written();
+        loop {
+            let there = written.wrapping_sub(position);
+            if there == 0 {
+                return Ok(None);
+            }
+            let rest = ring.rest(position).min(there);
+            if there > self.ring_bytes as u64 || there % UNIT != 0 || position % UNIT != 0 {
+                return Err(Nonsense);
+            }
+            let mut first = [0; 8];
+            self.load(priority, position, &mut first);
+            let bytes = u64::from(u32::from_le_bytes([first[0], first[1], first[2], first[3]]));
+            let kind = u32::from_le_bytes([first[4], first[5], first[6], first[7]]);
+            if bytes < UNIT || bytes > rest || bytes % UNIT != 0 {
+                return Err(Nonsense);
+            }
+            if InKind::of(kind) == Some(InKind::Pad) {
+                position += bytes;
+                continue;
+            }
+            if bytes < IN_HEADER as u64 {
+                return Err(Nonsense);
+            }
+            let mut encoded = [0; IN_HEADER];
+            self.load(priority, position, &mut encoded);
+            let header = InHeader::decode(&encoded).ok_or(Nonsense)?;
+            let right = u64::from(header.bytes) == bytes
+                && header.priority as usize == priority.index()
+                && header.kind != InKind::Pad;
+            return if right { Ok(Some((position, header))) } else { Err(Nonsense) };
+        }
+    }
+
+    fn load(&self, priority: Priority, position: u64, to: &mut [u8]) {
+        let from = self.data(priority, position, to.len());
+        // SAFETY: `from` is inside the ring, and `to` is this process's own memory.
+        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+    }
+
+    /// Agent: copies what follows the header of a record: `to.len()` bytes.
+    pub fn read_content(&self, priority: Priority, position: u64, to: &mut [u8]) {
+        self.load(priority, position + IN_HEADER as u64, to);
+    }
+
+    /// Agent: writes the changed header of an unread record back: another subscription, or
+    /// withdrawn.
+    pub fn rewrite(&self, priority: Priority, position: u64, header: &InHeader) {
+        self.store(priority, position, &header.encode());
+    }
+
+    /// The word by which the agent says that it sleeps.
+    #[must_use]
+    pub fn agent_bell(&self) -> Bell<'_> {
+        Bell(&self.header().agent_bell.0)
+    }
+
+    /// Node: says whether it holds more for this handle than the window does.
+    pub fn set_backlog(&self, more: bool) {
+        self.header().backlog.0.store(u32::from(more), Ordering::SeqCst);
+    }
+
+    /// Whether the node holds more, or held more when it died.
+    #[must_use]
+    pub fn has_backlog(&self) -> bool {
+        self.header().backlog.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// The word by which the node says that it waits for room: the agent rings after it has read.
+    #[must_use]
+    pub fn room_bell(&self) -> Bell<'_> {
+        Bell(&self.header().wants_room.0)
+    }
+
+    /// Node: gives the pages of an empty window back. True if it did; the node's note of where it
+    /// stands moves to the returned position.
+    pub fn give_back(&self, priority: Priority, tail: u64) -> Option<u64> {
+        let ring = self.ring(priority);
+        if ring.read() != tail {
+            return None;
+        }
+        let offset = self.data_offset(priority, 0);
+        self.mapping.give_back(offset, self.ring_bytes);
+        Some(tail)
+    }
+}
+
+/// Where the data of a record come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// The node's memory.
+    Bytes(&'a [u8]),
+    /// Straight from the publisher's outbox.
+    Outbox(Place<'a>),
+}
+
+/// The node has written what cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nonsense;

@@ -1,0 +1,222 @@
+//! The outbox of a process: four rings towards its node in one sealed memory.
+//!
+//! The memory is made by the node and kept by the agent, so that a node that is started again
+//! finds what was published meanwhile. Layout, version 1: one page of header, the commit words of
+//! the four rings, the data of the four rings.
+
+use super::bell::Bell;
+use super::outring::{OutRing, Positions, Slot, UNIT};
+use super::record::{OUT_HEADER, OutHeader};
+use super::sync::{AtomicU32, AtomicU64, Line, Ordering};
+use crate::evt::Priority;
+use crate::sys::memory::{self, Mapping};
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+const HEADER: usize = 4096;
+const LEVELS: usize = Priority::LEVELS;
+
+/// What both sides share beside the rings.
+#[repr(C)]
+struct Header {
+    positions: [Positions; LEVELS],
+    node_bell: Line<AtomicU32>,
+    credit: Line<AtomicU64>,
+}
+
+const _: () = assert!(size_of::<Header>() <= HEADER);
+
+/// Retention credit in one word: events above, bytes in units of 64 below.
+const CREDIT_SHIFT: u32 = 40;
+const CREDIT_UNITS: u64 = (1 << CREDIT_SHIFT) - 1;
+
+/// One side's view of an outbox.
+#[derive(Debug)]
+pub struct Outbox {
+    mapping: Mapping,
+    ring_bytes: usize,
+}
+
+impl Outbox {
+    /// Bytes of the memory for rings of `ring_bytes` each.
+    #[must_use]
+    pub const fn memory_bytes(ring_bytes: usize) -> usize {
+        HEADER + LEVELS * (ring_bytes / UNIT as usize * 8 + ring_bytes)
+    }
+
+    /// Node: makes the memory and its view of it.
+    pub fn create(ring_bytes: usize) -> io::Result<(OwnedFd, Self)> {
+        let memory = memory::sealed(c"saevt-outbox", Self::memory_bytes(ring_bytes))?;
+        let outbox = Self::open(std::os::fd::AsFd::as_fd(&memory), ring_bytes)?;
+        Ok((memory, outbox))
+    }
+
+    /// Either side: a view of memory that came by descriptor, after checking what it is.
+    pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
+        if !ring_bytes.is_power_of_two() || ring_bytes < HEADER {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let bytes = Self::memory_bytes(ring_bytes);
+        memory::check_sealed(memory, bytes)?;
+        Ok(Self { mapping: Mapping::new(memory, bytes)?, ring_bytes })
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the mapping is page-aligned, longer than a header, and all of a header are
+        // atomics, for which every bit pattern is a value.
+        unsafe { self.mapping.start().cast::<Header>().as_ref() }
+    }
+
+    /// The ring of a priority.
+    #[must_use]
+    pub fn ring(&self, priority: Priority) -> OutRing<'_> {
+        let words = self.ring_bytes / UNIT as usize;
+        let offset = HEADER + priority.index() * words * 8;
+        // SAFETY: the offset is inside the mapping, before the data of the rings.
+        let start = unsafe { self.mapping.start().add(offset) };
+        // SAFETY: `words` atomics lie there, aligned to eight bytes, and live as the mapping does.
+        let commits =
+            unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>().as_ptr(), words) };
+        OutRing::new(&self.header().positions[priority.index()], commits)
+    }
+
+    fn data_offset(&self, priority: Priority, ring_offset: u64) -> usize {
+        let words = LEVELS * (self.ring_bytes / UNIT as usize) * 8;
+        HEADER + words + priority.index() * self.ring_bytes + ring_offset as usize
+    }
+
+    fn data(&self, priority: Priority, position: u64, bytes: usize) -> *mut u8 {
+        let ring_offset = self.ring(priority).offset(position);
+        assert!(ring_offset as usize + bytes <= self.ring_bytes, "records are contiguous");
+        // SAFETY: the assertion keeps the address inside the ring's part of the mapping.
+        unsafe { self.mapping.start().add(self.data_offset(priority, ring_offset)) }.as_ptr()
+    }
+
+    /// Agent: writes one record into a reserved range.
+    pub fn write(
+        &self,
+        priority: Priority,
+        slot: Slot,
+        header: &OutHeader,
+        attributes: &[u8],
+        data: &[u8],
+    ) {
+        let encoded = header.encode();
+        let mut position = slot.position;
+        for part in [encoded.as_slice(), attributes, data] {
+            let to = self.data(priority, position, part.len());
+            // SAFETY: `to` has room for the part inside the range, which is this thread's alone
+            // until it is committed; shared memory never overlaps the program's own.
+            unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len()) };
+            position += part.len() as u64;
+        }
+    }
+
+    /// Node: copies the header of the record at `position`. It is judged after the copy, since
+    /// the program can change the original at any time.
+    #[must_use]
+    pub fn read_header(&self, priority: Priority, position: u64) -> OutHeader {
+        let mut encoded = [0; OUT_HEADER];
+        self.read(priority, position, 0, &mut encoded);
+        OutHeader::decode(&encoded)
+    }
+
+    /// Node: copies `to.len()` bytes of the record at `position`, from `skip` on.
+    pub fn read(&self, priority: Priority, position: u64, skip: usize, to: &mut [u8]) {
+        let from = self.data(priority, position + skip as u64, to.len());
+        // SAFETY: `from` is inside the ring; `to` is the node's own memory. The program may write
+        // there meanwhile: then the bytes are a mixture, which the judge of the copy refuses or
+        // which only the misbehaving program's own event shows.
+        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+    }
+
+    /// The word by which the node says that it sleeps.
+    #[must_use]
+    pub fn node_bell(&self) -> Bell<'_> {
+        Bell(&self.header().node_bell.0)
+    }
+
+    /// Agent: takes credit for one retained event of `bytes` bytes; false if there is not enough.
+    #[must_use]
+    pub fn spend_credit(&self, bytes: u64) -> bool {
+        let price = 1 << CREDIT_SHIFT | bytes.div_ceil(UNIT);
+        let word = &self.header().credit.0;
+        let mut credit = word.load(Ordering::Acquire);
+        loop {
+            let enough =
+                credit >> CREDIT_SHIFT >= 1 && credit & CREDIT_UNITS >= price & CREDIT_UNITS;
+            if !enough {
+                return false;
+            }
+            match word.compare_exchange(credit, credit - price, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return true,
+                Err(newer) => credit = newer,
+            }
+        }
+    }
+
+    /// Adds credit for `events` events of `bytes` bytes together: the node's grants, or what the
+    /// agent spent on a publication that then had no room.
+    pub fn add_credit(&self, events: u64, bytes: u64) {
+        let word = events << CREDIT_SHIFT | bytes / UNIT;
+        self.header().credit.0.fetch_add(word, Ordering::AcqRel);
+    }
+
+    /// Node: takes all credit back that has not been spent: events and bytes.
+    pub fn take_credit(&self) -> (u64, u64) {
+        let credit = self.header().credit.0.swap(0, Ordering::AcqRel);
+        (credit >> CREDIT_SHIFT, (credit & CREDIT_UNITS) * UNIT)
+    }
+
+    /// Node: gives the pages of an empty ring back, a quarter at a time; publishers go on in the
+    /// rest meanwhile.
+    pub fn give_back(&self, priority: Priority) {
+        let ring = self.ring(priority);
+        for _ in 0..LEVELS {
+            let (reserved, _, done) = ring.positions();
+            if reserved != done {
+                return;
+            }
+            let Some(slot) = ring.withdraw(done) else { return };
+            let offset = ring.offset(slot.position);
+            self.mapping.give_back(self.data_offset(priority, offset), slot.bytes as usize);
+            ring.release(slot);
+        }
+    }
+}
+
+/// Bytes of a record in an outbox: `bytes` of them, `skip` behind the record's beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Whose.
+    pub outbox: &'a Outbox,
+    /// Which ring.
+    pub priority: Priority,
+    /// Where the record begins.
+    pub position: u64,
+    /// How far in.
+    pub skip: usize,
+    /// How many.
+    pub bytes: usize,
+}
+
+impl Place<'_> {
+    /// Copies the bytes straight to `to`.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `self.bytes` bytes and is not in the same outbox.
+    pub(super) unsafe fn copy_out(&self, to: *mut u8) {
+        let from = self.outbox.data(self.priority, self.position + self.skip as u64, self.bytes);
+        // SAFETY: `from` is inside the ring, and the caller answers for `to`.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, self.bytes) };
+    }
+
+    /// Copies the bytes to the end of `into`, which has room for them.
+    pub fn append_to(&self, into: &mut Vec<u8>) {
+        let start = into.len();
+        into.resize(start + self.bytes, 0);
+        self.outbox.read(self.priority, self.position, self.skip, &mut into[start..]);
+    }
+}

@@ -1,0 +1,211 @@
+//! One ring of an outbox: many publishing threads, one node.
+//!
+//! A publisher reserves a range by moving `reserved`, copies its record, and commits by storing
+//! the range's commit word. Commit words live apart from the data, one for each 64 bytes of ring,
+//! and carry the lap: what an older record left behind can never look like a commit, and nothing
+//! has to be cleared. The node stops at the first range that is not committed. A range that would
+//! cross the end of the ring is preceded by a pad, so that every record is contiguous.
+//!
+//! Positions count bytes from the beginning of the ring's life and never wrap in practice (2^64).
+//! `taken` is stored before the first effect of a batch and `done` after the last: what lies
+//! between them when a node dies is what its successor must treat with care. Space is free again
+//! from `done` on.
+
+use super::sync::{AtomicU64, Line, Ordering};
+
+/// Ranges are multiples of this many bytes.
+pub const UNIT: u64 = 64;
+const PAD: u64 = 1;
+const UNITS_SHIFT: u32 = 1;
+const LAP_SHIFT: u32 = 24;
+const UNITS_MAX: u64 = (1 << (LAP_SHIFT - UNITS_SHIFT)) - 1;
+/// A ring that is found empty goes back to its first bytes after this many, so that a program
+/// that never falls behind touches few pages.
+const WORKING_BYTES: u64 = 256 << 10;
+
+/// The positions of one ring.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct Positions {
+    /// Where the next range begins; moved by publishers (and by the node, to give pages back).
+    pub reserved: Line<AtomicU64>,
+    /// Up to where the node has taken records out.
+    pub taken: Line<AtomicU64>,
+    /// Up to where all effects have happened.
+    pub done: Line<AtomicU64>,
+}
+
+/// Why nothing was reserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// No room now.
+    Full,
+    /// The node's positions make no sense.
+    Nonsense,
+}
+
+/// A reserved range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Position of its first byte.
+    pub position: u64,
+    /// Its length, a multiple of [`UNIT`].
+    pub bytes: u64,
+}
+
+/// What the node sees at a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing committed.
+    Nothing,
+    /// A pad of so many bytes.
+    Pad(u64),
+    /// A record of so many bytes.
+    Record(u64),
+    /// A length that cannot be: the client has broken its link.
+    Nonsense,
+}
+
+/// One ring: its positions, its commit words, and its length in bytes (a power of two).
+#[derive(Debug, Clone, Copy)]
+pub struct OutRing<'a> {
+    positions: &'a Positions,
+    commits: &'a [AtomicU64],
+    bytes: u64,
+}
+
+impl<'a> OutRing<'a> {
+    /// `commits` has one word for each [`UNIT`] of the ring, and their number is a power of two.
+    #[must_use]
+    pub fn new(positions: &'a Positions, commits: &'a [AtomicU64]) -> Self {
+        debug_assert!(commits.len().is_power_of_two());
+        Self { positions, commits, bytes: commits.len() as u64 * UNIT }
+    }
+
+    /// The offset of a position in the ring's data.
+    #[must_use]
+    pub const fn offset(&self, position: u64) -> u64 {
+        position & (self.bytes - 1)
+    }
+
+    /// Reserves a range for a record of `bytes` bytes.
+    pub fn reserve(&self, bytes: u64) -> Result<Slot, Refused> {
+        let bytes = bytes.next_multiple_of(UNIT);
+        let mut reserved = self.positions.reserved.0.load(Ordering::Acquire);
+        loop {
+            let done = self.positions.done.0.load(Ordering::Acquire);
+            let used = reserved.wrapping_sub(done);
+            if used > self.bytes {
+                // `done` may be newer than `reserved`; then the newest `reserved` tells.
+                let newest = self.positions.reserved.0.load(Ordering::Acquire);
+                if newest == reserved {
+                    return Err(Refused::Nonsense);
+                }
+                reserved = newest;
+                continue;
+            }
+            let pad = self.pad_before(reserved, bytes, used == 0);
+            if used + pad + bytes > self.bytes {
+                return Err(Refused::Full);
+            }
+            let next = reserved + pad + bytes;
+            match self.positions.reserved.0.compare_exchange(
+                reserved,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => {
+                    if pad > 0 {
+                        self.store_commit(reserved, pad, PAD);
+                    }
+                    return Ok(Slot { position: reserved + pad, bytes });
+                }
+                Err(newer) => reserved = newer,
+            }
+        }
+    }
+
+    /// Bytes to skip so that the record does not cross the end, or to go back to the beginning.
+    fn pad_before(&self, position: u64, bytes: u64, empty: bool) -> u64 {
+        let offset = self.offset(position);
+        let rest = self.bytes - offset;
+        let goes_back = empty && offset >= WORKING_BYTES && rest + bytes <= self.bytes;
+        if bytes > rest || goes_back { rest } else { 0 }
+    }
+
+    /// Shows a reserved range to the node; its record must be complete.
+    pub fn commit(&self, slot: Slot) {
+        self.store_commit(slot.position, slot.bytes, 0);
+    }
+
+    fn store_commit(&self, position: u64, bytes: u64, pad: u64) {
+        let word = self.lap(position) << LAP_SHIFT | (bytes / UNIT) << UNITS_SHIFT | pad;
+        self.commit_word(position).store(word, Ordering::Release);
+    }
+
+    /// Never zero, so that fresh memory is no commit.
+    const fn lap(&self, position: u64) -> u64 {
+        (position / self.bytes + 1) & (u64::MAX >> LAP_SHIFT)
+    }
+
+    fn commit_word(&self, position: u64) -> &'a AtomicU64 {
+        &self.commits[(self.offset(position) / UNIT) as usize]
+    }
+
+    /// What is at `position`, which must be a multiple of [`UNIT`].
+    #[must_use]
+    pub fn look(&self, position: u64) -> Seen {
+        let word = self.commit_word(position).load(Ordering::Acquire);
+        if word >> LAP_SHIFT != self.lap(position) {
+            return Seen::Nothing;
+        }
+        let bytes = (word >> UNITS_SHIFT & UNITS_MAX) * UNIT;
+        if bytes == 0 || self.offset(position) + bytes > self.bytes {
+            Seen::Nonsense
+        } else if word & PAD == 0 {
+            Seen::Record(bytes)
+        } else {
+            Seen::Pad(bytes)
+        }
+    }
+
+    /// The three positions: reserved, taken, done.
+    #[must_use]
+    pub fn positions(&self) -> (u64, u64, u64) {
+        let done = self.positions.done.0.load(Ordering::Acquire);
+        let taken = self.positions.taken.0.load(Ordering::Acquire);
+        (self.positions.reserved.0.load(Ordering::Acquire), taken, done)
+    }
+
+    /// Node: before the first effect of a batch that ends at `position`.
+    pub fn take(&self, position: u64) {
+        self.positions.taken.0.store(position, Ordering::Release);
+    }
+
+    /// Node: after the last effect of the batch; the space is the publishers' again.
+    pub fn finish(&self, position: u64) {
+        self.positions.done.0.store(position, Ordering::Release);
+    }
+
+    /// Node: takes up to a quarter of an empty ring out of use, from the position `at` on where it
+    /// stands, so that nobody writes there while its pages are given back. `None` when a
+    /// publisher was faster. [`OutRing::release`] ends it.
+    #[must_use]
+    pub fn withdraw(&self, at: u64) -> Option<Slot> {
+        let bytes = (self.bytes / 4).min(self.bytes - self.offset(at));
+        let next = at + bytes;
+        self.positions
+            .reserved
+            .0
+            .compare_exchange(at, next, Ordering::AcqRel, Ordering::Relaxed)
+            .ok()
+            .map(|position| Slot { position, bytes })
+    }
+
+    /// Node: puts a withdrawn range behind it.
+    pub fn release(&self, slot: Slot) {
+        self.take(slot.position + slot.bytes);
+        self.finish(slot.position + slot.bytes);
+    }
+}

@@ -1,0 +1,242 @@
+//! The records in the rings. Little-endian, fixed width, the same for 32-bit programs; frozen for
+//! link version 1. Payload bytes follow the header: packed attributes, then data.
+
+/// The link version this layout belongs to.
+pub const VERSION: u32 = 1;
+
+/// Bytes of an outbox record's header.
+pub const OUT_HEADER: usize = 48;
+/// Bytes of an inbox record's header.
+pub const IN_HEADER: usize = 64;
+
+/// A publication on its way to the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutHeader {
+    /// `InstanceNo`.
+    pub instance: u64,
+    /// `EventId`.
+    pub id: u64,
+    /// Nanoseconds since the epoch.
+    pub publish_time: i64,
+    /// Retention time in nanoseconds.
+    pub retention: u64,
+    /// Bytes of packed attributes.
+    pub attributes_bytes: u32,
+    /// Bytes of data.
+    pub data_bytes: u32,
+}
+
+impl OutHeader {
+    /// The header as bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; OUT_HEADER] {
+        let mut to = [0; OUT_HEADER];
+        to[0..8].copy_from_slice(&self.instance.to_le_bytes());
+        to[8..16].copy_from_slice(&self.id.to_le_bytes());
+        to[16..24].copy_from_slice(&self.publish_time.to_le_bytes());
+        to[24..32].copy_from_slice(&self.retention.to_le_bytes());
+        to[32..36].copy_from_slice(&self.attributes_bytes.to_le_bytes());
+        to[36..40].copy_from_slice(&self.data_bytes.to_le_bytes());
+        to
+    }
+
+    /// Reads a header.
+    #[must_use]
+    pub fn decode(from: &[u8; OUT_HEADER]) -> Self {
+        Self {
+            instance: u64_at(from, 0),
+            id: u64_at(from, 8),
+            publish_time: u64_at(from, 16) as i64,
+            retention: u64_at(from, 24),
+            attributes_bytes: u32_at(from, 32),
+            data_bytes: u32_at(from, 36),
+        }
+    }
+
+    /// Bytes of the whole record.
+    #[must_use]
+    pub const fn record_bytes(&self) -> u64 {
+        OUT_HEADER as u64 + self.attributes_bytes as u64 + self.data_bytes as u64
+    }
+}
+
+/// What an inbox record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InKind {
+    /// Nothing: skips to the end of the ring. Only its first eight bytes exist.
+    Pad,
+    /// An event for a subscription.
+    Event,
+    /// The lost-event of an open instance.
+    Lost,
+    /// An event that the program's own side has withdrawn before it was read.
+    Withdrawn,
+}
+
+impl InKind {
+    const fn number(self) -> u32 {
+        match self {
+            Self::Pad => 1,
+            Self::Event => 2,
+            Self::Lost => 3,
+            Self::Withdrawn => 4,
+        }
+    }
+
+    /// The kind of a number; `None` is nonsense.
+    #[must_use]
+    pub const fn of(number: u32) -> Option<Self> {
+        match number {
+            1 => Some(Self::Pad),
+            2 => Some(Self::Event),
+            3 => Some(Self::Lost),
+            4 => Some(Self::Withdrawn),
+            _ => None,
+        }
+    }
+}
+
+/// A delivery on its way to the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InHeader {
+    /// Bytes of the whole record, a multiple of eight.
+    pub bytes: u32,
+    /// What it is.
+    pub kind: InKind,
+    /// `InstanceNo`.
+    pub instance: u64,
+    /// `SubscriptionNo`.
+    pub subscription: u32,
+    /// Bytes of packed attributes.
+    pub attributes_bytes: u32,
+    /// Bytes of data.
+    pub data_bytes: u32,
+    /// 0 to 3.
+    pub priority: u32,
+    /// `EventId`.
+    pub id: u64,
+    /// Nanoseconds since the epoch.
+    pub publish_time: i64,
+    /// Retention time as the publisher set it.
+    pub retention: u64,
+    /// Retention time left when the record was written.
+    pub left: u64,
+}
+
+impl InHeader {
+    /// The header as bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; IN_HEADER] {
+        let mut to = [0; IN_HEADER];
+        to[..8].copy_from_slice(&Self::first_word(self.kind, self.bytes));
+        to[8..16].copy_from_slice(&self.instance.to_le_bytes());
+        to[16..20].copy_from_slice(&self.subscription.to_le_bytes());
+        to[20..24].copy_from_slice(&self.attributes_bytes.to_le_bytes());
+        to[24..28].copy_from_slice(&self.data_bytes.to_le_bytes());
+        to[28..32].copy_from_slice(&self.priority.to_le_bytes());
+        to[32..40].copy_from_slice(&self.id.to_le_bytes());
+        to[40..48].copy_from_slice(&self.publish_time.to_le_bytes());
+        to[48..56].copy_from_slice(&self.retention.to_le_bytes());
+        to[56..64].copy_from_slice(&self.left.to_le_bytes());
+        to
+    }
+
+    /// The first eight bytes of a record: length and kind.
+    #[must_use]
+    pub fn first_word(kind: InKind, bytes: u32) -> [u8; 8] {
+        let mut to = [0; 8];
+        to[..4].copy_from_slice(&bytes.to_le_bytes());
+        to[4..].copy_from_slice(&kind.number().to_le_bytes());
+        to
+    }
+
+    /// Reads a header. `None` if kind or lengths are nonsense.
+    #[must_use]
+    pub fn decode(from: &[u8; IN_HEADER]) -> Option<Self> {
+        let header = Self {
+            bytes: u32_at(from, 0),
+            kind: InKind::of(u32_at(from, 4))?,
+            instance: u64_at(from, 8),
+            subscription: u32_at(from, 16),
+            attributes_bytes: u32_at(from, 20),
+            data_bytes: u32_at(from, 24),
+            priority: u32_at(from, 28),
+            id: u64_at(from, 32),
+            publish_time: u64_at(from, 40) as i64,
+            retention: u64_at(from, 48),
+            left: u64_at(from, 56),
+        };
+        let content = header.content_bytes();
+        (u64::from(header.bytes) >= content && header.priority < 4).then_some(header)
+    }
+
+    /// Bytes of header, attributes and data without what rounds up to the record's length.
+    #[must_use]
+    pub const fn content_bytes(&self) -> u64 {
+        IN_HEADER as u64 + self.attributes_bytes as u64 + self.data_bytes as u64
+    }
+}
+
+fn u32_at(from: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
+}
+
+fn u64_at(from: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_back_as_they_went() {
+        let out = OutHeader {
+            instance: 1 << 40 | 3,
+            id: u64::MAX - 7,
+            publish_time: -5,
+            retention: 9,
+            attributes_bytes: 70_000,
+            data_bytes: 65_536,
+        };
+        assert_eq!(OutHeader::decode(&out.encode()), out);
+        let delivery = InHeader {
+            bytes: 128,
+            kind: InKind::Lost,
+            instance: 1 << 40 | 3,
+            subscription: 8,
+            attributes_bytes: 40,
+            data_bytes: 24,
+            priority: 3,
+            id: 1 << 60,
+            publish_time: i64::MIN,
+            retention: 7,
+            left: 6,
+        };
+        assert_eq!(InHeader::decode(&delivery.encode()), Some(delivery));
+    }
+
+    #[test]
+    fn lengths_that_do_not_add_up_are_nonsense() {
+        let mut header = InHeader {
+            bytes: 64,
+            kind: InKind::Event,
+            instance: 0,
+            subscription: 0,
+            attributes_bytes: 0,
+            data_bytes: 0,
+            priority: 0,
+            id: 0,
+            publish_time: 0,
+            retention: 0,
+            left: 0,
+        };
+        assert!(InHeader::decode(&header.encode()).is_some());
+        header.data_bytes = 1;
+        assert!(InHeader::decode(&header.encode()).is_none());
+        header.data_bytes = 0;
+        header.priority = 4;
+        assert!(InHeader::decode(&header.encode()).is_none());
+        assert_eq!(InKind::of(0), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! Descriptors to wait on: poll, epoll, eventfd, timerfd, and what kind a descriptor is.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Turns the result of a system call into an error or a value.
+pub(super) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// Takes ownership of a descriptor that a system call has just made.
+pub(super) fn owned(result: libc::c_int) -> io::Result<OwnedFd> {
+    let fd = checked(result)?;
+    // SAFETY: `checked` has shown that the call succeeded, so `fd` is new and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Makes a non-blocking, close-on-exec eventfd with count zero.
+pub fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: the call takes numbers only.
+    owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+}
+
+/// Makes an eventfd readable. A full counter means that it is readable already.
+pub fn raise(eventfd: BorrowedFd<'_>) {
+    let one = 1_u64;
+    // SAFETY: `one` lives through the call and is the eight bytes that an eventfd takes.
+    unsafe { libc::write(eventfd.as_raw_fd(), (&raw const one).cast(), 8) };
+}
+
+/// Makes an eventfd or a timerfd unreadable.
+pub fn lower(descriptor: BorrowedFd<'_>) {
+    let mut count = 0_u64;
+    // SAFETY: `count` lives through the call and has room for the eight bytes.
+    unsafe { libc::read(descriptor.as_raw_fd(), (&raw mut count).cast(), 8) };
+}
+
+/// Makes a non-blocking, close-on-exec timer on the elapsed clock, disarmed.
+pub fn timer() -> io::Result<OwnedFd> {
+    let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+    // SAFETY: the call takes numbers only.
+    owned(unsafe { libc::timerfd_create(libc::CLOCK_BOOTTIME, flags) })
+}
+
+/// Arms a timer to expire once, `nanoseconds` from now; zero disarms it.
+pub fn arm(timer: BorrowedFd<'_>, nanoseconds: u64) {
+    let at = libc::timespec {
+        tv_sec: (nanoseconds / 1_000_000_000) as libc::time_t,
+        tv_nsec: (nanoseconds % 1_000_000_000) as libc::c_long,
+    };
+    let zero = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let setting = libc::itimerspec { it_interval: zero, it_value: at };
+    // SAFETY: `setting` lives through the call; the old setting is not asked for.
+    unsafe {
+        libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const setting, std::ptr::null_mut())
+    };
+}
+
+/// Makes a close-on-exec epoll set.
+pub fn epoll() -> io::Result<OwnedFd> {
+    // SAFETY: the call takes a number only.
+    owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })
+}
+
+/// Adds `member` to an epoll set. `events` are `libc::EPOLL*` bits, `token` comes back with them.
+pub fn epoll_add(set: BorrowedFd<'_>, member: RawFd, events: u32, token: u64) -> io::Result<()> {
+    let mut event = libc::epoll_event { events, u64: token };
+    // SAFETY: `event` lives through the call.
+    checked(unsafe {
+        libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_ADD, member, &raw mut event)
+    })?;
+    Ok(())
+}
+
+/// Removes `member` from an epoll set; a member that is not in it is none of the caller's worries.
+pub fn epoll_remove(set: BorrowedFd<'_>, member: RawFd) {
+    // SAFETY: the event pointer may be null for a removal since Linux 2.6.9.
+    unsafe {
+        libc::epoll_ctl(set.as_raw_fd(), libc::EPOLL_CTL_DEL, member, std::ptr::null_mut());
+    }
+}
+
+/// What an epoll set reported: the bits and the token.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready {
+    /// `libc::EPOLL*` bits.
+    pub events: u32,
+    /// The token given to [`epoll_add`].
+    pub token: u64,
+}
+
+/// Waits on an epoll set and puts what is ready into `into`, at most 256 at once. `None` waits for
+/// ever; an interrupted wait reports nothing.
+pub fn epoll_wait(
+    set: BorrowedFd<'_>,
+    into: &mut Vec<Ready>,
+    nanoseconds: Option<u64>,
+) -> io::Result<()> {
+    into.clear();
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
+    let milliseconds = to_poll_timeout(nanoseconds);
+    // SAFETY: `events` has room for the number of entries that is passed.
+    let result = unsafe {
+        libc::epoll_wait(set.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, milliseconds)
+    };
+    match checked(result) {
+        Ok(count) => {
+            let ready = events[..count as usize].iter();
+            into.extend(ready.map(|event| Ready { events: event.events, token: event.u64 }));
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Rounds up, so that a wait never ends before its time.
+fn to_poll_timeout(nanoseconds: Option<u64>) -> libc::c_int {
+    nanoseconds.map_or(-1, |ns| ns.div_ceil(1_000_000).min(i32::MAX as u64) as libc::c_int)
+}
+
+/// Waits until one of `descriptors` has one of its events, hangs up, or the time is over. Gives
+/// the events of each. An interrupted wait gives no events.
+pub fn poll<const N: usize>(
+    descriptors: [(RawFd, libc::c_short); N],
+    nanoseconds: Option<u64>,
+) -> io::Result<[libc::c_short; N]> {
+    let mut set = descriptors.map(|(fd, events)| libc::pollfd { fd, events, revents: 0 });
+    let milliseconds = to_poll_timeout(nanoseconds);
+    // SAFETY: `set` is an array of N entries.
+    let result = unsafe { libc::poll(set.as_mut_ptr(), N as libc::nfds_t, milliseconds) };
+    match checked(result) {
+        Ok(_) => Ok(set.map(|entry| entry.revents)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([0; N]),
+        Err(error) => Err(error),
+    }
+}
+
+/// Closes a descriptor by number; for the child of a fork, which owns copies of descriptors that
+/// no object of its own stands for.
+pub fn close_copy(descriptor: RawFd) {
+    // SAFETY: the caller names a descriptor of a link whose objects are leaked, so nobody else
+    // closes or uses this number again.
+    unsafe { libc::close(descriptor) };
+}

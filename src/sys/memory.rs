@@ -1,0 +1,163 @@
+//! Sealed shared memory.
+
+use super::descriptor::{checked, owned};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+
+const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+
+/// Makes a memfd of `bytes` zero bytes whose size can never change.
+pub fn sealed(name: &std::ffi::CStr, bytes: usize) -> io::Result<OwnedFd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: `name` is a C string.
+    let memory = owned(unsafe { libc::memfd_create(name.as_ptr(), flags) })?;
+    // SAFETY: the call takes numbers only.
+    checked(unsafe { libc::ftruncate(memory.as_raw_fd(), bytes as libc::off_t) })?;
+    // SAFETY: the call takes numbers only.
+    checked(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, SEALS) })?;
+    Ok(memory)
+}
+
+/// Checks that a received descriptor is memory of exactly `bytes` bytes, sealed as [`sealed`] does
+/// it, and of ordinary pages.
+pub fn check_sealed(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    // SAFETY: the call takes numbers only.
+    let seals = checked(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_GET_SEALS) })?;
+    // SAFETY: a stat structure is plain numbers, for which zero is a value.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` lives through the call.
+    checked(unsafe { libc::fstat(memory.as_raw_fd(), &raw mut status) })?;
+    // SAFETY: as for `stat`.
+    let mut system: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `system` lives through the call.
+    checked(unsafe { libc::fstatfs(memory.as_raw_fd(), &raw mut system) })?;
+    let right = seals & SEALS == SEALS
+        && seals & libc::F_SEAL_WRITE == 0
+        && status.st_size == bytes as libc::off_t
+        && system.f_type == libc::TMPFS_MAGIC;
+    if right { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
+}
+
+/// A shared mapping of a whole memfd. Not inherited by the child of a fork.
+#[derive(Debug)]
+pub struct Mapping {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the mapping is an address range of the process, usable from every thread; what is in it
+// is only reached through atomics and raw copies, by the code in `link`.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps `bytes` bytes of `memory`, which must be exactly that long.
+    pub fn new(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        // SAFETY: the kernel chooses the address, so no existing mapping is touched.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                memory.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::Other)?;
+        let mapping = Self { start, bytes };
+        // SAFETY: the range is the mapping just made.
+        checked(unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTFORK) })?;
+        Ok(mapping)
+    }
+
+    /// The first byte. Valid for [`Mapping::bytes`] bytes while the mapping lives.
+    #[must_use]
+    pub const fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// The length.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives the pages that lie wholly inside a range back to the system; they read as zero
+    /// afterwards.
+    pub fn give_back(&self, offset: usize, bytes: usize) {
+        const PAGE: usize = 4096;
+        let first = offset.next_multiple_of(PAGE);
+        let end = (offset + bytes).min(self.bytes) / PAGE * PAGE;
+        if first >= end {
+            return;
+        }
+        // SAFETY: `first` is inside the mapping, as `first < end <= bytes`.
+        let start = unsafe { self.start.as_ptr().add(first) };
+        // SAFETY: the range is inside the mapping. A failure leaves the pages as they are.
+        unsafe { libc::madvise(start.cast(), end - first, libc::MADV_REMOVE) };
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is the mapping made in `new`, and no reference into it outlives
+        // `self`, since `link` hands out references bound to the mapping's lifetime.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}
+
+/// One page that reads as zero in the child of a fork, however the fork was made.
+#[derive(Debug)]
+pub struct ForkMark {
+    page: NonNull<std::sync::atomic::AtomicU64>,
+}
+
+// SAFETY: the page is only reached as an atomic.
+unsafe impl Send for ForkMark {}
+// SAFETY: as above.
+unsafe impl Sync for ForkMark {}
+
+impl ForkMark {
+    /// Makes the page and marks it. It is never given back, since it belongs to the process.
+    pub fn new() -> io::Result<Self> {
+        const PAGE: usize = 4096;
+        // SAFETY: the kernel chooses the address, so no existing mapping is touched.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                PAGE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the range is the page just mapped.
+        checked(unsafe { libc::madvise(start, PAGE, libc::MADV_WIPEONFORK) })?;
+        let page = NonNull::new(start.cast()).ok_or(io::ErrorKind::Other)?;
+        let mark = Self { page };
+        mark.word().store(1, std::sync::atomic::Ordering::Release);
+        Ok(mark)
+    }
+
+    fn word(&self) -> &std::sync::atomic::AtomicU64 {
+        // SAFETY: the page is mapped for the life of the process, aligned, and zero or one is a
+        // value of an atomic integer.
+        unsafe { self.page.as_ref() }
+    }
+
+    /// Whether this process is the one that made the mark.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.word().load(std::sync::atomic::Ordering::Acquire) == 1
+    }
+}

@@ -1,0 +1,203 @@
+//! What the node answers.
+
+use super::bytes::{Malformed, Reader, Writer};
+use crate::evt::{Error, EventId, Incarnation, Limits, Span};
+
+/// The outcome of a request.
+pub type Code = Result<(), Error>;
+
+/// One reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The request's id; 0 for what the node says unasked.
+    pub id: u32,
+    /// The outcome.
+    pub code: Code,
+    /// What else there is to say.
+    pub body: Body,
+}
+
+/// What a reply carries beside its code.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)] // The fields are what their types say.
+pub enum Body {
+    /// Nothing.
+    None,
+    /// To a hello: the link version, ring sizes, the limits, and this boot of the node.
+    Welcome { version: u32, outbox_bytes: u32, inbox_bytes: u32, limits: Box<Limits> },
+    /// To an open: which channel it is.
+    Opened { incarnation: Incarnation },
+    /// To a request for identifiers: a block.
+    Block { first: EventId, count: u32 },
+    /// To a `Gone` request: those that are gone.
+    Gone { ids: Vec<EventId> },
+    /// Unasked: the service has moved to the system's node; restore there.
+    Moved,
+}
+
+const CODES: [Error; 16] = [
+    Error::Library,
+    Error::Version,
+    Error::Init,
+    Error::Timeout,
+    Error::TryAgain,
+    Error::InvalidParam,
+    Error::NoMemory,
+    Error::BadHandle,
+    Error::Access,
+    Error::NotExist,
+    Error::Exist,
+    Error::NoSpace,
+    Error::NoResources,
+    Error::BadFlags,
+    Error::TooBig,
+    Error::Unavailable,
+];
+
+fn code_number(code: Code) -> u16 {
+    let Err(error) = code else { return 0 };
+    CODES.iter().position(|known| *known == error).map_or(1, |index| index as u16 + 1)
+}
+
+fn code_of(number: u16) -> Result<Code, Malformed> {
+    match number.checked_sub(1) {
+        None => Ok(Ok(())),
+        Some(index) => CODES.get(usize::from(index)).map(|error| Err(*error)).ok_or(Malformed),
+    }
+}
+
+impl Reply {
+    /// The reply as bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::default();
+        to.u16(match &self.body {
+            Body::None => 1,
+            Body::Welcome { .. } => 2,
+            Body::Opened { .. } => 3,
+            Body::Block { .. } => 4,
+            Body::Gone { .. } => 5,
+            Body::Moved => 6,
+        });
+        to.u16(code_number(self.code));
+        to.u32(self.id);
+        match &self.body {
+            Body::None | Body::Moved => {}
+            Body::Welcome { version, outbox_bytes, inbox_bytes, limits } => {
+                to.u32(*version);
+                to.u32(*outbox_bytes);
+                to.u32(*inbox_bytes);
+                write_limits(limits, &mut to);
+            }
+            Body::Opened { incarnation } => to.u128(incarnation.0),
+            Body::Block { first, count } => {
+                to.u64(first.0);
+                to.u32(*count);
+            }
+            Body::Gone { ids } => {
+                to.u16(ids.len() as u16);
+                ids.iter().for_each(|id| to.u64(id.0));
+            }
+        }
+        to.0
+    }
+
+    /// Reads a reply.
+    ///
+    /// - [`Malformed`]: anything but exactly one reply.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut from = Reader(bytes);
+        let kind = from.u16()?;
+        let code = code_of(from.u16()?)?;
+        let id = from.u32()?;
+        let body = match kind {
+            1 => Body::None,
+            2 => Body::Welcome {
+                version: from.u32()?,
+                outbox_bytes: from.u32()?,
+                inbox_bytes: from.u32()?,
+                limits: Box::new(read_limits(&mut from)?),
+            },
+            3 => Body::Opened { incarnation: Incarnation(from.u128()?) },
+            4 => Body::Block { first: EventId(from.u64()?), count: from.u32()? },
+            5 => {
+                let mut ids = Vec::new();
+                for _ in 0..from.u16()? {
+                    ids.push(EventId(from.u64()?));
+                }
+                Body::Gone { ids }
+            }
+            6 => Body::Moved,
+            _ => return Err(Malformed),
+        };
+        from.end()?;
+        Ok(Self { id, code, body })
+    }
+}
+
+/// What an agent needs to know of the limits; the others are the node's own business.
+fn write_limits(limits: &Limits, to: &mut Writer) {
+    to.u64(limits.channels_max);
+    to.u64(limits.event_bytes_max);
+    to.u64(limits.pattern_bytes_max);
+    to.u64(limits.patterns_max);
+    to.u64(limits.retention_max.0);
+    to.u64(limits.libraries_per_process_max);
+    to.u64(limits.instances_per_process_max);
+    to.u8(u8::from(limits.channel_names_are_dns));
+}
+
+fn read_limits(from: &mut Reader<'_>) -> Result<Limits, Malformed> {
+    Ok(Limits {
+        channels_max: from.u64()?,
+        event_bytes_max: from.u64()?,
+        pattern_bytes_max: from.u64()?,
+        patterns_max: from.u64()?,
+        retention_max: Span(from.u64()?),
+        libraries_per_process_max: from.u64()?,
+        instances_per_process_max: from.u64()?,
+        channel_names_are_dns: from.u8()? == 1,
+        ..Limits::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<Body> {
+        let limits = Box::new(Limits { channels_max: 3, ..Limits::default() });
+        vec![
+            Body::None,
+            Body::Welcome { version: 1, outbox_bytes: 2, inbox_bytes: 3, limits },
+            Body::Opened { incarnation: Incarnation(u128::MAX - 1) },
+            Body::Block { first: EventId(1 << 40), count: 65_536 },
+            Body::Gone { ids: vec![EventId(5)] },
+            Body::Moved,
+        ]
+    }
+
+    #[test]
+    fn every_reply_comes_back_as_it_went() {
+        for body in samples() {
+            let reply = Reply { id: 5, code: Ok(()), body };
+            assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
+        }
+        for error in CODES {
+            let reply = Reply { id: 0, code: Err(error), body: Body::None };
+            assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn no_truncated_or_lengthened_reply_is_taken() {
+        for body in samples() {
+            let mut bytes = Reply { id: 1, code: Ok(()), body }.encode();
+            for end in 0..bytes.len() {
+                assert!(Reply::decode(&bytes[..end]).is_err());
+            }
+            bytes.push(0);
+            assert!(Reply::decode(&bytes).is_err());
+        }
+    }
+}
