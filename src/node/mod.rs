@@ -1,1 +1,394 @@
-//! (being built)
+//! The daemon: one event loop around the pure core.
+//!
+//! The loop watches the listening socket, each program's control socket, its bell and its end,
+//! and the termination signals. Whoever has work gets turns of bounded cost in rotation.
+#![allow(clippy::disallowed_methods)] // A driver.
+
+mod client;
+pub mod config;
+mod entry;
+mod journal;
+pub mod place;
+mod requests;
+mod turn;
+mod windows;
+
+use crate::evt::node::{Change, Genesis, Identity, Node};
+use crate::evt::{Priority, Span, Time};
+use crate::sys::descriptor::{self, Ready};
+use crate::sys::{clock, process, socket};
+use crate::wire::MESSAGE_BYTES_MAX;
+use client::Client;
+use config::Config;
+use journal::Journal;
+use place::Place;
+use std::collections::VecDeque;
+use std::fmt::Arguments;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use windows::Inboxes;
+
+/// How long a link must rest before its pages are given back.
+const REST: Span = Span(1_000_000_000);
+/// Turns between two looks at the descriptors while there is work.
+const TURNS_BETWEEN_LOOKS: usize = 16;
+
+const LISTENER: u64 = 0;
+const SIGNAL: u64 = 1;
+const CONTROL: u64 = 2;
+const BELL: u64 = 3;
+const END: u64 = 4;
+
+/// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
+const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
+    kind << 56 | (slot as u64) << 32 | generation as u64
+}
+
+/// One line of log on standard error, where a supervisor collects it.
+pub fn log(what: Arguments<'_>) {
+    eprintln!("saevtd: {what}");
+}
+
+/// The daemon's whole state.
+struct Server {
+    config: Config,
+    core: Node,
+    inboxes: Inboxes,
+    clients: Vec<Option<Client>>,
+    generation: u32,
+    connected: usize,
+    epoll: OwnedFd,
+    place: Place,
+    journal: Journal,
+    changes: Vec<Change>,
+    work: VecDeque<(usize, u32)>,
+    resting: VecDeque<(Time, (usize, u32))>,
+    grace_ends: Option<Time>,
+    idle_since: Option<Time>,
+    start: u32,
+    now: Time,
+    buffer: Vec<u8>,
+    attributes: Vec<u8>,
+    ending: bool,
+}
+
+/// Runs the daemon until a termination signal comes or it has been idle for long enough.
+///
+/// `place` is what the daemon holds: lock, socket, signals. The socket's name is removed at the end.
+///
+/// # Errors
+///
+/// What made a start impossible, as one line.
+pub fn run(config: Config, place: Place) -> Result<(), String> {
+    let mut server = Server::start(config, place)?;
+    while !server.ending {
+        server.step().map_err(|error| format!("the event loop failed: {error}"))?;
+    }
+    server.end();
+    Ok(())
+}
+
+impl Server {
+    fn start(config: Config, place: Place) -> Result<Self, String> {
+        let directory = config.state_dir.clone();
+        let shown = directory.display();
+        let left = journal::read(&directory)
+            .map_err(|error| format!("cannot read the state in {shown}: {error}"))?;
+        let start = journal::next_start(left.start);
+        let now = clock::elapsed();
+        let genesis = Genesis { member: 0, start, hash_seed: process::random() };
+        let mut core = Node::new(config.limits.clone(), genesis);
+        let restarted = left.of_this_boot;
+        let clean = left.clean;
+        journal::adopt(left, &mut core, now);
+        if restarted {
+            core.begin_grace(!clean);
+        }
+        let journal = Journal::begin(&directory, start, &|visit| core.facts(visit))
+            .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
+        let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
+        let attributes_bytes = config.limits.attributes_bytes_max() as usize;
+        let server = Self {
+            grace_ends: restarted.then(|| now.after(config.grace)),
+            idle_since: Some(now),
+            inboxes: Inboxes::default(),
+            clients: Vec::new(),
+            generation: 0,
+            connected: 0,
+            changes: Vec::new(),
+            work: VecDeque::new(),
+            resting: VecDeque::new(),
+            buffer: vec![0; MESSAGE_BYTES_MAX],
+            attributes: Vec::with_capacity(attributes_bytes),
+            ending: false,
+            config,
+            core,
+            epoll,
+            place,
+            journal,
+            start,
+            now,
+        };
+        server
+            .watch(server.place.listener.as_fd(), libc::EPOLLIN as u32, token(LISTENER, 0, 0))
+            .and_then(|()| {
+                server.watch(server.place.signals.as_fd(), libc::EPOLLIN as u32, token(SIGNAL, 0, 0))
+            })
+            .map_err(|error| format!("cannot watch the socket: {error}"))?;
+        Ok(server)
+    }
+
+    fn watch(&self, member: BorrowedFd<'_>, events: u32, token: u64) -> io::Result<()> {
+        descriptor::epoll_add(self.epoll.as_fd(), member.as_raw_fd(), events, token)
+    }
+
+    /// Looks at the descriptors, then gives turns to those that have work.
+    fn step(&mut self) -> io::Result<()> {
+        let mut ready = Vec::new();
+        let wait = if self.work.is_empty() { self.time_left() } else { Some(0) };
+        descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, wait)?;
+        self.now = clock::elapsed();
+        for ready in ready {
+            self.note(ready);
+        }
+        self.pass_time();
+        for _ in 0..TURNS_BETWEEN_LOOKS {
+            let Some((slot, generation)) = self.work.pop_front() else { break };
+            let Some(client) = self.client(slot, generation) else { continue };
+            client.queued = false;
+            if self.turn(slot) {
+                self.queue(slot, generation);
+            }
+        }
+        Ok(())
+    }
+
+    fn client(&mut self, slot: usize, generation: u32) -> Option<&mut Client> {
+        self.clients.get_mut(slot)?.as_mut().filter(|client| client.generation == generation)
+    }
+
+    fn queue(&mut self, slot: usize, generation: u32) {
+        let Some(client) = self.client(slot, generation) else { return };
+        if !client.queued {
+            client.queued = true;
+            self.work.push_back((slot, generation));
+        }
+    }
+
+    fn note(&mut self, ready: Ready) {
+        let kind = ready.token >> 56;
+        let (slot, generation) =
+            ((ready.token >> 32 & 0xff_ffff) as usize, ready.token as u32);
+        match kind {
+            LISTENER => self.accept(),
+            SIGNAL => self.ending = true,
+            _ => {
+                let Some(client) = self.client(slot, generation) else { return };
+                match kind {
+                    CONTROL => client.readable = true,
+                    END => {
+                        client.gone = true;
+                        client.readable = true;
+                    }
+                    _ => {}
+                }
+                if kind == CONTROL && ready.events & (libc::EPOLLERR as u32) != 0 {
+                    client.gone = true;
+                }
+                self.queue(slot, generation);
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match socket::accept(self.place.listener.as_fd()) {
+                Ok(Some(control)) => {
+                    if let Err(error) = self.connect(control) {
+                        log(format_args!("a program could not be connected: {error}"));
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    log(format_args!("cannot accept programs: {error}"));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, control: OwnedFd) -> io::Result<()> {
+        let peer = socket::peer(control.as_fd())?;
+        socket::set_send_bytes(control.as_fd(), 2 * MESSAGE_BYTES_MAX);
+        let identity = Identity { uid: peer.uid, gid: peer.gid, pid: peer.pid };
+        let process = match self.core.connect(identity) {
+            Ok(process) => process,
+            Err(error) => {
+                let reply = crate::wire::Reply {
+                    id: 1,
+                    code: Err(error),
+                    body: crate::wire::reply::Body::None,
+                };
+                return socket::send(control.as_fd(), &reply.encode(), &[]);
+            }
+        };
+        let slot = process.0 as usize;
+        self.generation = self.generation.wrapping_add(1);
+        let generation = self.generation;
+        let pidfd = process::pidfd(peer.pid).ok();
+        let watched = self
+            .watch(
+                control.as_fd(),
+                (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET) as u32,
+                token(CONTROL, slot, generation),
+            )
+            .and_then(|()| match &pidfd {
+                Some(pidfd) => self.watch(
+                    pidfd.as_fd(),
+                    libc::EPOLLIN as u32,
+                    token(END, slot, generation),
+                ),
+                None => Ok(()),
+            });
+        if let Err(error) = watched {
+            self.core.disconnect(process);
+            return Err(error);
+        }
+        if self.clients.len() <= slot {
+            self.clients.resize_with(slot + 1, || None);
+        }
+        self.clients[slot] = Some(Client::new(process, generation, peer, control, pidfd));
+        self.connected += 1;
+        self.idle_since = None;
+        self.queue(slot, generation);
+        Ok(())
+    }
+
+    /// Ends the link of a client that broke it.
+    fn drop_client(&mut self, slot: usize, why: &str) {
+        if let Some(client) = &self.clients[slot] {
+            let peer = client.peer;
+            log(format_args!("pid {} uid {} dropped: {why}", peer.pid, peer.uid));
+        }
+        self.disconnect(slot);
+    }
+
+    /// Closes everything a client had.
+    fn disconnect(&mut self, slot: usize) {
+        let Some(client) = self.clients[slot].take() else { return };
+        self.inboxes.end_flight();
+        self.core.disconnect(client.process);
+        self.inboxes.remove_process(client.process);
+        self.connected -= 1;
+        if self.connected == 0 {
+            self.idle_since = Some(self.now);
+        }
+        self.record_changes();
+        self.inboxes.show();
+    }
+
+    /// Takes what is visible in every outbox, before an answer that says "there is none".
+    fn take_all(&mut self) {
+        for slot in 0..self.clients.len() {
+            if self.clients[slot].is_some() {
+                self.take_everything(slot);
+            }
+        }
+    }
+
+    /// Writes what the core has changed to the log.
+    fn record_changes(&mut self) {
+        self.core.take_changes(&mut self.changes);
+        if self.changes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.journal.append(&mut self.changes) {
+            log(format_args!("cannot append to the state file, writing it anew: {error}"));
+        }
+        self.changes.clear();
+        if self.journal.wants_mending() {
+            let core = &self.core;
+            if let Err(error) = self.journal.mend(&|visit| core.facts(visit)) {
+                log(format_args!("cannot write the state file: {error}"));
+            }
+        }
+    }
+
+    /// All identifiers of this start are used up: the next start number begins.
+    fn advance_start(&mut self) {
+        self.start = journal::next_start(self.start);
+        if let Err(error) = self.journal.note_start(self.start) {
+            log(format_args!("cannot note a start number: {error}"));
+        }
+        self.core.next_start(self.start);
+    }
+
+    /// Nanoseconds until something is due; `None` when nothing is.
+    fn time_left(&self) -> Option<u64> {
+        let idle = self.config.idle_exit.zip(self.idle_since);
+        let due = [
+            self.core.next_deadline().filter(|deadline| *deadline < Time::MAX),
+            self.grace_ends,
+            idle.map(|(span, since)| since.after(span)),
+            self.resting.front().map(|(at, _)| *at),
+        ];
+        let next = due.into_iter().flatten().min()?;
+        Some(clock::elapsed().until(next).0)
+    }
+
+    /// Does what is due at this time.
+    fn pass_time(&mut self) {
+        if self.core.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.core.expire(self.now);
+        }
+        if self.grace_ends.is_some_and(|end| end <= self.now) {
+            self.grace_ends = None;
+            self.core.end_grace();
+            self.record_changes();
+        }
+        if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
+            && since.after(span) <= self.now
+        {
+            self.ending = true;
+        }
+        while self.resting.front().is_some_and(|(at, _)| *at <= self.now) {
+            if let Some((_, (slot, generation))) = self.resting.pop_front() {
+                self.give_back(slot, generation);
+            }
+        }
+    }
+
+    /// Gives the pages of a link that rests back to the system.
+    fn give_back(&mut self, slot: usize, generation: u32) {
+        let Some(client) = self.client(slot, generation) else { return };
+        if client.used {
+            return;
+        }
+        let process = client.process;
+        if let Some(linked) = client.linked.as_mut() {
+            for priority in Priority::ALL {
+                linked.outbox.give_back(priority);
+                linked.next[priority.index()] = linked.outbox.ring(priority).positions().2;
+            }
+        }
+        for to in self.inboxes.of_process(process) {
+            if let Some(window) = self.inboxes.get_mut(to)
+                && window.used
+            {
+                window.give_back();
+            }
+        }
+    }
+
+    /// Takes what programs have published so far, notes a clean end, and leaves.
+    fn end(&mut self) {
+        self.take_all();
+        for slot in 0..self.clients.len() {
+            self.settle(slot);
+        }
+        if let Err(error) = self.journal.end() {
+            log(format_args!("cannot note the clean end: {error}"));
+        }
+        self.place.leave(&self.config);
+    }
+}

@@ -143,3 +143,19 @@ pub fn close_copy(descriptor: RawFd) {
     // closes or uses this number again.
     unsafe { libc::close(descriptor) };
 }
+
+/// Blocks SIGTERM and SIGINT and gives a descriptor that becomes readable with them.
+pub fn termination_signals() -> io::Result<OwnedFd> {
+    // SAFETY: a signal set is plain bits, for which zero is a value.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` lives through the call.
+    checked(unsafe { libc::sigemptyset(&raw mut set) })?;
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        // SAFETY: `set` has been made empty, and the signal exists.
+        checked(unsafe { libc::sigaddset(&raw mut set, signal) })?;
+    }
+    // SAFETY: `set` is a whole set; the old mask is not asked for.
+    checked(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) })?;
+    // SAFETY: `set` is a whole set.
+    owned(unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
+}

@@ -46,3 +46,57 @@ pub fn raise_descriptor_limit() {
         unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
     }
 }
+
+/// Sheds what a daemon must not keep of the program that started it: session, directory, standard
+/// descriptors and all others, signal settings, limits, scheduling, file mask.
+pub fn become_daemon() {
+    // SAFETY: these calls take numbers or constant strings only. Each failure leaves things as
+    // they were, which is the best that can be had.
+    unsafe {
+        libc::setsid();
+    }
+    // SAFETY: the path is a C string.
+    unsafe { libc::chdir(c"/".as_ptr()) };
+    // SAFETY: the path is a C string.
+    let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+    for standard in 0..3 {
+        // SAFETY: the call takes numbers only.
+        unsafe { libc::dup2(null, standard) };
+    }
+    // SAFETY: no object of this process owns a descriptor yet: it is called first thing in main.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    for signal in 1..=64 {
+        // SAFETY: the default action is a valid one for every signal that can be set.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: a signal set is plain bits, for which zero, the empty set, is a value.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `none` lives through the call.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    // SAFETY: the call takes a number only.
+    unsafe { libc::umask(0o077) };
+    shed_limits();
+}
+
+fn shed_limits() {
+    for resource in [libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_FSIZE, libc::RLIMIT_CPU] {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` lives through the call.
+        if unsafe { libc::getrlimit(resource, &raw mut limit) } == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            // SAFETY: `limit` lives through the call.
+            unsafe { libc::setrlimit(resource, &raw const limit) };
+        }
+    }
+    let ordinary = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `ordinary` lives through the call.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
+    // SAFETY: a CPU set is plain bits, for which zero is a value.
+    let mut all: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in 0..libc::CPU_SETSIZE as usize {
+        // SAFETY: the index is below the size of the set.
+        unsafe { libc::CPU_SET(cpu, &mut all) };
+    }
+    // SAFETY: `all` lives through the call and has the size that is passed.
+    unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const all) };
+}

@@ -1,0 +1,177 @@
+//! One connected program, from the node's side.
+
+use crate::evt::node::ProcessKey;
+use crate::evt::{Error, Priority};
+use crate::link::outbox::Outbox;
+use crate::sys::socket::{self, Peer};
+use crate::wire::{Barrier, Body, Reply, Request, reply};
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+/// Requests of one program that wait for their turn; beyond, its socket is not read.
+pub(super) const REQUESTS_MAX: usize = 64;
+/// Replies that wait for a program that does not read them; beyond, it is dropped. A well-behaved
+/// library has at most one blocking request for each of its threads and one for each open.
+const REPLIES_MAX: usize = 70_000;
+
+/// A request and the descriptors that came with it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) request: Request,
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+/// What exists from the hello on.
+#[derive(Debug)]
+pub(super) struct Linked {
+    pub(super) outbox: Rc<Outbox>,
+    /// Watched edge-triggered; kept open so that the program's ring is seen.
+    pub(super) _bell: OwnedFd,
+    /// Next position to take, by priority.
+    pub(super) next: Barrier,
+    /// Publications before these positions were begun by a node that died.
+    pub(super) again_until: Barrier,
+    /// Publications before these positions have spent credit of an earlier node.
+    pub(super) prepaid_until: Barrier,
+    /// The program is bringing its state back: nothing is taken until it has.
+    pub(super) restoring: bool,
+    /// Handles whose queue in the dead node held more.
+    pub(super) had_backlog: BTreeSet<u32>,
+}
+
+/// One connected program.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) process: ProcessKey,
+    pub(super) generation: u32,
+    pub(super) peer: Peer,
+    pub(super) control: OwnedFd,
+    pub(super) _pidfd: Option<OwnedFd>,
+    pub(super) linked: Option<Linked>,
+    pub(super) requests: VecDeque<Waiting>,
+    /// The socket may have something to read.
+    pub(super) readable: bool,
+    /// The socket has hung up or the process has ended.
+    pub(super) gone: bool,
+    /// In the queue of those that have work.
+    pub(super) queued: bool,
+    /// Pages may be given back when it rests.
+    pub(super) used: bool,
+    replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+}
+
+impl Client {
+    pub(super) fn new(
+        process: ProcessKey,
+        generation: u32,
+        peer: Peer,
+        control: OwnedFd,
+        pidfd: Option<OwnedFd>,
+    ) -> Self {
+        Self {
+            process,
+            generation,
+            peer,
+            control,
+            _pidfd: pidfd,
+            linked: None,
+            requests: VecDeque::new(),
+            readable: true,
+            gone: false,
+            queued: false,
+            used: false,
+            replies: VecDeque::new(),
+        }
+    }
+
+    /// Reads what the socket has, up to the bound of waiting requests.
+    ///
+    /// # Errors
+    ///
+    /// What the program did wrong; it is dropped.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<(), &'static str> {
+        while self.readable && self.requests.len() < REQUESTS_MAX {
+            let received = socket::receive(self.control.as_fd(), buffer)
+                .map_err(|_| "its control socket failed")?;
+            let Some(received) = received else {
+                self.readable = false;
+                break;
+            };
+            if received.bytes == 0 {
+                self.readable = false;
+                self.gone = true;
+                break;
+            }
+            if received.truncated {
+                return Err("it sent more than a message can hold");
+            }
+            let request = Request::decode(&buffer[..received.bytes])
+                .map_err(|_| "it sent a malformed request")?;
+            let hello = matches!(request.body, Body::Hello { .. });
+            if hello != (self.linked.is_none() && self.requests.is_empty()) {
+                return Err("it sent a hello out of place");
+            }
+            self.requests.push_back(Waiting { request, descriptors: received.descriptors });
+        }
+        Ok(())
+    }
+
+    /// Queues a reply; it is sent by [`Client::flush`], after what it rests on is in the log.
+    pub(super) fn reply(&mut self, id: u32, code: Result<(), Error>, body: reply::Body) {
+        self.reply_with(id, code, body, Vec::new());
+    }
+
+    /// As [`Client::reply`], with descriptors.
+    pub(super) fn reply_with(
+        &mut self,
+        id: u32,
+        code: Result<(), Error>,
+        body: reply::Body,
+        descriptors: Vec<OwnedFd>,
+    ) {
+        self.replies.push_back((Reply { id, code, body }.encode(), descriptors));
+    }
+
+    /// Sends what waits, as far as the socket takes it.
+    ///
+    /// # Errors
+    ///
+    /// The program does not read its replies, or its socket is broken.
+    pub(super) fn flush(&mut self) -> Result<(), &'static str> {
+        while let Some((message, descriptors)) = self.replies.front() {
+            let rights: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+            match socket::send(self.control.as_fd(), message, &rights) {
+                Ok(()) => {
+                    self.replies.pop_front();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
+                    self.gone = true;
+                    self.replies.clear();
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    self.gone = true;
+                    self.replies.clear();
+                }
+                Err(_) => return Err("its control socket failed"),
+            }
+        }
+        if self.replies.len() > REPLIES_MAX {
+            return Err("it does not read its replies");
+        }
+        Ok(())
+    }
+
+    /// Whether everything before a request's barrier has been taken. A barrier beyond what is
+    /// reserved is cut to that: nobody waits for what was never there.
+    pub(super) fn is_due(&self, barrier: &Barrier) -> bool {
+        let Some(linked) = &self.linked else { return true };
+        Priority::ALL.iter().all(|priority| {
+            let index = priority.index();
+            let (reserved, ..) = linked.outbox.ring(*priority).positions();
+            linked.next[index] >= barrier[index].min(reserved)
+        })
+    }
+}

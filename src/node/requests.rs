@@ -1,0 +1,334 @@
+//! What programs ask for, one function for each request.
+
+use super::client::{Client, Linked, Waiting};
+use super::windows::Window;
+use super::{Server, log};
+use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
+use crate::evt::{Error, EventId, InstanceNo, LibraryNo, Priority};
+use crate::link::inbox::Inbox;
+use crate::link::outbox::Outbox;
+use crate::link::record::VERSION;
+use crate::sys::{descriptor, socket};
+use crate::wire::{Body, reply};
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::rc::Rc;
+
+/// What a request comes to: the outcome, what else there is to say, and descriptors.
+type Answer = (Result<(), Error>, reply::Body, Vec<OwnedFd>);
+
+/// Credit that one request gets at least if it is there: a few events, so that a program that
+/// retains much does not ask for each.
+const CREDIT_EVENTS: u32 = 64;
+const CREDIT_BYTES: u64 = 64 << 10;
+
+fn only(code: Result<(), Error>) -> Answer {
+    (code, reply::Body::None, Vec::new())
+}
+
+impl Server {
+    /// Handles the requests that are due. True if one must wait for publications before it.
+    pub(super) fn handle_requests(&mut self, slot: usize) -> bool {
+        loop {
+            let Some(client) = self.clients[slot].as_mut() else { return false };
+            let Some(waiting) = client.requests.front() else { return false };
+            if !client.is_due(&waiting.request.barrier) && !client.gone {
+                return true;
+            }
+            let Some(waiting) = client.requests.pop_front() else { return false };
+            let process = client.process;
+            let id = waiting.request.id;
+            let (code, body, descriptors) = self.handle(slot, process, waiting);
+            let Some(client) = self.clients[slot].as_mut() else { return false };
+            if id != 0 {
+                client.reply_with(id, code, body, descriptors);
+            }
+        }
+    }
+
+    fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Answer {
+        let Waiting { request, descriptors } = waiting;
+        match request.body {
+            Body::Hello { version, resumes, blocks } => {
+                self.hello(slot, version, resumes, &blocks, descriptors)
+            }
+            Body::LibraryOpen { library, resumes } => {
+                self.library_open(slot, Target { process, library }, resumes, descriptors)
+            }
+            Body::LibraryClose { library } => {
+                self.core.library_close(process, library);
+                self.inboxes.remove(Target { process, library });
+                only(Ok(()))
+            }
+            Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
+                let opened =
+                    self.core.channel_open(process, library, instance, &name, flags, names_are_dns);
+                if asynchronous {
+                    self.inboxes.note_answer(Target { process, library });
+                }
+                match opened {
+                    Ok(incarnation) => (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
+                    Err(error) => only(Err(error)),
+                }
+            }
+            Body::Close { instance } => {
+                self.core.channel_close(process, instance);
+                only(Ok(()))
+            }
+            Body::Unlink { name } => only(self.unlink(slot, &name)),
+            Body::Subscribe { instance, number, filters } => only(self.core.subscribe(
+                process,
+                instance,
+                number,
+                filters,
+                self.now,
+                &mut self.inboxes,
+            )),
+            Body::Unsubscribe { instance, number } => {
+                only(self.core.unsubscribe(process, instance, number))
+            }
+            Body::RetentionClear { instance, id } => self.retention_clear(process, instance, id),
+            Body::RestoreInstance { library, instance, incarnation, flags } => {
+                let restored =
+                    self.core.restore_instance(process, library, instance, incarnation, flags);
+                if restored.is_ok() && self.had_backlog(slot, library) {
+                    self.core.mark_lost(process, instance);
+                }
+                only(restored)
+            }
+            Body::Credit { events, bytes } => self.credit(slot, process, events, bytes),
+            Body::Ids => self.ids(process),
+            Body::Refill { library } => {
+                self.refill(Target { process, library });
+                only(Ok(()))
+            }
+            Body::Restored => {
+                self.restored(slot);
+                only(Ok(()))
+            }
+            Body::Gone { instance, ids } => {
+                let ids = ids
+                    .into_iter()
+                    .filter(|id| !self.core.is_retained(process, instance, *id))
+                    .collect();
+                (Ok(()), reply::Body::Gone { ids }, Vec::new())
+            }
+        }
+    }
+
+    fn unlink(&mut self, slot: usize, name: &crate::evt::Name) -> Result<(), Error> {
+        let outcome = self.core.channel_unlink(name);
+        if let (Ok(()), Some(client)) = (outcome, &self.clients[slot]) {
+            let peer = client.peer;
+            log(format_args!("channel \"{name}\" unlinked by pid {} uid {}", peer.pid, peer.uid));
+        }
+        outcome
+    }
+
+    /// An event that another program has just published may still be in its outbox: before the
+    /// answer is "there is none", everybody's outbox is looked at.
+    fn retention_clear(&mut self, process: ProcessKey, instance: InstanceNo, id: EventId) -> Answer {
+        let mut outcome = self.core.retention_clear(process, instance, id);
+        if outcome == Err(Error::NotExist) {
+            self.take_all();
+            outcome = self.core.retention_clear(process, instance, id);
+        }
+        only(outcome)
+    }
+
+    fn had_backlog(&self, slot: usize, library: LibraryNo) -> bool {
+        matches!(&self.clients[slot],
+            Some(Client { linked: Some(linked), .. }) if linked.had_backlog.contains(&library.0))
+    }
+
+    fn hello(
+        &mut self,
+        slot: usize,
+        version: u32,
+        resumes: bool,
+        blocks: &[(EventId, u32)],
+        mut descriptors: Vec<OwnedFd>,
+    ) -> Answer {
+        if version != VERSION {
+            return only(Err(Error::Version));
+        }
+        let memory = if resumes { descriptors.pop() } else { None };
+        match self.link(slot, memory) {
+            Ok(handed) => {
+                let Some(client) = self.clients[slot].as_ref() else {
+                    return only(Err(Error::Library));
+                };
+                for (first, count) in blocks {
+                    let block = IdBlock { first: *first, count: *count };
+                    self.core.adopt_ids(client.process, block);
+                }
+                let welcome = reply::Body::Welcome {
+                    version: VERSION,
+                    outbox_bytes: self.config.outbox_bytes as u32,
+                    inbox_bytes: self.config.inbox_bytes as u32,
+                    limits: Box::new(self.core.limits().clone()),
+                };
+                (Ok(()), welcome, handed)
+            }
+            Err(error) => {
+                log(format_args!("a program was refused: {error}"));
+                only(Err(Error::NoResources))
+            }
+        }
+    }
+
+    /// Makes the outbox, or takes a restored one, and its bell. Gives what the program gets.
+    fn link(&mut self, slot: usize, memory: Option<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
+        let bytes = self.config.outbox_bytes;
+        let resumes = memory.is_some();
+        let (memory, outbox) = match memory {
+            Some(memory) => {
+                let outbox = Outbox::open(memory.as_fd(), bytes)?;
+                (None, outbox)
+            }
+            None => {
+                let (memory, outbox) = Outbox::create(bytes)?;
+                (Some(memory), outbox)
+            }
+        };
+        let bell = descriptor::eventfd()?;
+        let handed_bell = bell.try_clone()?;
+        let Some(client) = self.clients[slot].as_mut() else {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        };
+        let events = (libc::EPOLLIN | libc::EPOLLET) as u32;
+        let token = super::token(super::BELL, slot, client.generation);
+        descriptor::epoll_add(self.epoll.as_fd(), bell.as_raw_fd(), events, token)?;
+        let mut linked = Linked {
+            outbox: Rc::new(outbox),
+            _bell: bell,
+            next: [0; 4],
+            again_until: [0; 4],
+            prepaid_until: [0; 4],
+            restoring: resumes,
+            had_backlog: BTreeSet::new(),
+        };
+        for priority in Priority::ALL {
+            let index = priority.index();
+            let (reserved, taken, done) = linked.outbox.ring(priority).positions();
+            if taken < done || reserved < taken || reserved - done > bytes as u64 || done % 64 != 0 {
+                return Err(io::Error::other("the positions of its outbox make no sense"));
+            }
+            linked.next[index] = done;
+            linked.again_until[index] = taken;
+            linked.prepaid_until[index] = reserved;
+        }
+        let _ = linked.outbox.take_credit();
+        let _ = linked.outbox.node_bell().stay_awake();
+        client.linked = Some(linked);
+        Ok(memory.into_iter().chain([handed_bell]).collect())
+    }
+
+    fn library_open(
+        &mut self,
+        slot: usize,
+        to: Target,
+        resumes: bool,
+        mut descriptors: Vec<OwnedFd>,
+    ) -> Answer {
+        if let Err(error) = self.core.library_open(to.process, to.library) {
+            return only(Err(error));
+        }
+        let memory = if resumes { descriptors.pop() } else { None };
+        match self.window(slot, to, memory) {
+            Ok(handed) => (Ok(()), reply::Body::None, handed),
+            Err(error) => {
+                log(format_args!("a library handle was refused: {error}"));
+                self.core.library_close(to.process, to.library);
+                only(Err(Error::NoResources))
+            }
+        }
+    }
+
+    fn window(
+        &mut self,
+        slot: usize,
+        to: Target,
+        memory: Option<OwnedFd>,
+    ) -> io::Result<Vec<OwnedFd>> {
+        let bytes = self.config.inbox_bytes;
+        let resumes = memory.is_some();
+        let (memory, inbox) = match memory {
+            Some(memory) => (None, Inbox::open(memory.as_fd(), bytes)?),
+            None => {
+                let (memory, inbox) = Inbox::create(bytes)?;
+                (Some(memory), inbox)
+            }
+        };
+        let (bell, handed_bell) = socket::pair()?;
+        let window = Window::new(inbox, bell)
+            .ok_or_else(|| io::Error::other("the positions of its inbox make no sense"))?;
+        if resumes
+            && window.had_backlog()
+            && let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut()
+        {
+            linked.had_backlog.insert(to.library.0);
+        }
+        window.begin();
+        self.inboxes.add(to, window);
+        Ok(memory.into_iter().chain([handed_bell]).collect())
+    }
+
+    fn restored(&mut self, slot: usize) {
+        if let Some(Client { linked: Some(linked), readable, .. }) = self.clients[slot].as_mut() {
+            linked.restoring = false;
+            *readable = true;
+        }
+    }
+
+    fn ids(&mut self, process: ProcessKey) -> Answer {
+        let mut block = self.core.grant_ids(process);
+        if block.is_none() {
+            self.advance_start();
+            block = self.core.grant_ids(process);
+        }
+        match block {
+            Some(IdBlock { first, count }) => {
+                (Ok(()), reply::Body::Block { first, count }, Vec::new())
+            }
+            None => only(Err(Error::NoResources)),
+        }
+    }
+
+    /// Grants retention credit through the word in the outbox. When the bounds are reached, what
+    /// other programs have been granted and not spent is taken back first.
+    fn credit(&mut self, slot: usize, process: ProcessKey, events: u32, bytes: u64) -> Answer {
+        let enough = |granted: Credit| granted.events >= events && granted.bytes >= bytes;
+        let (wanted_events, wanted_bytes) = (events.max(CREDIT_EVENTS), bytes.max(CREDIT_BYTES));
+        let mut granted = self.core.grant_credit(process, wanted_events, wanted_bytes);
+        if !enough(granted) {
+            self.core.return_credit(process, granted);
+            self.take_all();
+            self.take_credit_back();
+            granted = self.core.grant_credit(process, wanted_events, wanted_bytes);
+        }
+        // The word counts units of 64 bytes; what does not fill one stays with the node.
+        let whole = Credit { bytes: granted.bytes / 64 * 64, ..granted };
+        if !enough(whole) {
+            self.core.return_credit(process, granted);
+            return only(Err(Error::NoResources));
+        }
+        let rest = Credit { events: 0, bytes: granted.bytes - whole.bytes };
+        self.core.return_credit(process, rest);
+        if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
+            linked.outbox.add_credit(u64::from(whole.events), whole.bytes);
+        }
+        only(Ok(()))
+    }
+
+    fn take_credit_back(&mut self) {
+        for client in self.clients.iter().flatten() {
+            if let Some(linked) = &client.linked {
+                let (events, bytes) = linked.outbox.take_credit();
+                let credit = Credit { events: events as u32, bytes };
+                self.core.return_credit(client.process, credit);
+            }
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! The inboxes of all library handles, as the core writes to them.
+
+use crate::evt::LibraryNo;
+use crate::evt::node::{Data, Delivery, ProcessKey, Target, What, Windows};
+use crate::evt::{EventId, Priority};
+use crate::link::inbox::{Inbox, Source};
+use crate::link::inring::UNIT;
+use crate::link::outbox::{Outbox, Place};
+use crate::link::record::{IN_HEADER, InHeader, InKind};
+use crate::sys::{clock, socket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+/// One inbox, from the node's side.
+#[derive(Debug)]
+pub(super) struct Window {
+    inbox: Inbox,
+    bell: OwnedFd,
+    /// Where the node stands, by priority; shown to the program at the end of a batch.
+    tails: [u64; Priority::LEVELS],
+    changed: bool,
+    /// The node's queue holds more for it.
+    pub(super) backlog: bool,
+    /// Written to since its pages were last given back.
+    pub(super) used: bool,
+}
+
+impl Window {
+    /// The window on an inbox, new or brought back by a restored program. `None` if the positions
+    /// of a restored one make no sense.
+    pub(super) fn new(inbox: Inbox, bell: OwnedFd) -> Option<Self> {
+        let mut tails = [0; Priority::LEVELS];
+        for priority in Priority::ALL {
+            let ring = inbox.ring(priority);
+            let written = ring.written();
+            let right = written % UNIT == 0 && ring.room(written, 0).is_some();
+            if !right {
+                return None;
+            }
+            tails[priority.index()] = written;
+        }
+        Some(Self { inbox, bell, tails, changed: false, backlog: false, used: false })
+    }
+
+    /// Whether the node that died held more for this handle than the window did.
+    pub(super) fn had_backlog(&self) -> bool {
+        self.inbox.has_backlog()
+    }
+
+    fn put(
+        &mut self,
+        priority: Priority,
+        header: &InHeader,
+        attributes: &[u8],
+        data: Source<'_>,
+    ) -> Option<u64> {
+        let tail = self.tails[priority.index()];
+        let room = self.inbox.ring(priority).room(tail, u64::from(header.bytes))?;
+        self.inbox.write(priority, room, header, attributes, data);
+        let end = room.position + u64::from(header.bytes);
+        self.tails[priority.index()] = end;
+        self.changed = true;
+        self.used = true;
+        Some(end)
+    }
+
+    /// Shows what was written and rings if the program sleeps.
+    fn show(&mut self) {
+        if self.changed {
+            for priority in Priority::ALL {
+                self.inbox.ring(priority).show(self.tails[priority.index()]);
+            }
+        }
+        self.changed = false;
+        self.ring();
+    }
+
+    fn ring(&self) {
+        if self.inbox.agent_bell().must_ring() {
+            // A full socket means that the program has rings to take off: it is readable.
+            let _ = socket::send(self.bell.as_fd(), &[1], &[]);
+        }
+    }
+
+    /// A node begins with this inbox: nothing is queued behind it yet.
+    pub(super) fn begin(&self) {
+        self.inbox.set_backlog(false);
+        let _ = self.inbox.room_bell().stay_awake();
+    }
+
+    /// Asks the program to ring when it has read.
+    pub(super) fn ask_for_room(&self) {
+        self.inbox.room_bell().fall_asleep();
+    }
+
+    /// Gives pages of rings that are empty back to the system.
+    pub(super) fn give_back(&mut self) {
+        self.used = false;
+        for priority in Priority::ALL {
+            let _ = self.inbox.give_back(priority, self.tails[priority.index()]);
+        }
+    }
+}
+
+/// The data of the publication that is being published.
+struct InFlight {
+    outbox: Rc<Outbox>,
+    priority: Priority,
+    position: u64,
+    skip: usize,
+    bytes: usize,
+}
+
+impl InFlight {
+    fn place(&self) -> Place<'_> {
+        Place {
+            outbox: &self.outbox,
+            priority: self.priority,
+            position: self.position,
+            skip: self.skip,
+            bytes: self.bytes,
+        }
+    }
+}
+
+/// All inboxes, by process and library.
+#[derive(Default)]
+pub(super) struct Inboxes {
+    table: Vec<Vec<Option<Window>>>,
+    changed: Vec<Target>,
+    answered: Vec<Target>,
+    backlogged: Vec<Target>,
+    in_flight: Option<InFlight>,
+}
+
+impl Inboxes {
+    pub(super) fn get_mut(&mut self, to: Target) -> Option<&mut Window> {
+        self.table.get_mut(to.process.0 as usize)?.get_mut(to.library.0 as usize)?.as_mut()
+    }
+
+    fn get(&self, to: Target) -> Option<&Window> {
+        self.table.get(to.process.0 as usize)?.get(to.library.0 as usize)?.as_ref()
+    }
+
+    pub(super) fn add(&mut self, to: Target, window: Window) {
+        let (process, library) = (to.process.0 as usize, to.library.0 as usize);
+        if self.table.len() <= process {
+            self.table.resize_with(process + 1, Vec::new);
+        }
+        let row = &mut self.table[process];
+        if row.len() <= library {
+            row.resize_with(library + 1, || None);
+        }
+        row[library] = Some(window);
+    }
+
+    pub(super) fn remove(&mut self, to: Target) {
+        if let Some(row) = self.table.get_mut(to.process.0 as usize)
+            && let Some(place) = row.get_mut(to.library.0 as usize)
+        {
+            *place = None;
+        }
+    }
+
+    pub(super) fn remove_process(&mut self, process: ProcessKey) {
+        if let Some(row) = self.table.get_mut(process.0 as usize) {
+            *row = Vec::new();
+        }
+    }
+
+    /// The handles of a process that have a window.
+    pub(super) fn of_process(&self, process: ProcessKey) -> Vec<Target> {
+        let row = self.table.get(process.0 as usize).map_or(&[][..], Vec::as_slice);
+        let numbers = (0_u32..).zip(row).filter(|(_, window)| window.is_some());
+        numbers.map(|(number, _)| Target { process, library: LibraryNo(number) }).collect()
+    }
+
+    /// The handles of a process for which the node's queue holds more.
+    pub(super) fn backlogged_of(&self, process: ProcessKey) -> Vec<Target> {
+        let row = self.table.get(process.0 as usize).map_or(&[][..], Vec::as_slice);
+        let numbers = (0_u32..)
+            .zip(row)
+            .filter(|(_, window)| window.as_ref().is_some_and(|window| window.backlog));
+        numbers.map(|(number, _)| Target { process, library: LibraryNo(number) }).collect()
+    }
+
+    /// Says whose data the next publication has.
+    pub(super) fn set_in_flight(
+        &mut self,
+        outbox: &Rc<Outbox>,
+        priority: Priority,
+        position: u64,
+        skip: usize,
+        bytes: usize,
+    ) {
+        match &mut self.in_flight {
+            Some(flight) if Rc::ptr_eq(&flight.outbox, outbox) => {
+                flight.priority = priority;
+                flight.position = position;
+                flight.skip = skip;
+                flight.bytes = bytes;
+            }
+            place => {
+                let outbox = Rc::clone(outbox);
+                *place = Some(InFlight { outbox, priority, position, skip, bytes });
+            }
+        }
+    }
+
+    /// Lets go of the last publisher's outbox.
+    pub(super) fn end_flight(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// An asynchronous open of this handle was answered: its program must look.
+    pub(super) fn note_answer(&mut self, to: Target) {
+        self.answered.push(to);
+    }
+
+    /// Rings the programs whose asynchronous opens were answered; the replies are on their way.
+    pub(super) fn ring_answered(&mut self) {
+        for to in std::mem::take(&mut self.answered) {
+            if let Some(window) = self.get(to) {
+                window.ring();
+            }
+        }
+    }
+
+    /// Shows everything written since the last call and rings who sleeps.
+    pub(super) fn show(&mut self) {
+        let mut changed = std::mem::take(&mut self.changed);
+        for to in changed.drain(..) {
+            if let Some(window) = self.get_mut(to) {
+                window.show();
+            }
+        }
+        self.changed = changed;
+    }
+
+    /// The handles whose queue has become non-empty since the last call.
+    pub(super) fn take_backlogged(&mut self) -> Vec<Target> {
+        std::mem::take(&mut self.backlogged)
+    }
+}
+
+const fn rounded(content: u64) -> Option<u32> {
+    let bytes = content.next_multiple_of(UNIT);
+    if bytes > u32::MAX as u64 { None } else { Some(bytes as u32) }
+}
+
+impl Windows for Inboxes {
+    fn put(&mut self, to: Target, delivery: &Delivery<'_>) -> Option<u64> {
+        let Self { table, in_flight, changed, .. } = self;
+        let window = table.get_mut(to.process.0 as usize)?.get_mut(to.library.0 as usize)?;
+        let window = window.as_mut()?;
+        let was_changed = window.changed;
+        let end = match &delivery.what {
+            What::Lost => window.put(
+                Priority::HIGHEST,
+                &lost_header(delivery.instance.0),
+                &[],
+                Source::Bytes(&[]),
+            ),
+            What::Event {
+                subscription,
+                id,
+                publish_time,
+                retention,
+                left,
+                priority,
+                attributes,
+                data,
+            } => {
+                let source = match data {
+                    Data::Stored(bytes) => Source::Bytes(bytes),
+                    Data::InFlight => Source::Outbox(in_flight.as_ref()?.place()),
+                };
+                let data_bytes = match &source {
+                    Source::Bytes(bytes) => bytes.len(),
+                    Source::Outbox(place) => place.bytes,
+                };
+                let mut header = InHeader {
+                    bytes: 0,
+                    kind: InKind::Event,
+                    instance: delivery.instance.0,
+                    subscription: subscription.0,
+                    attributes_bytes: attributes.len() as u32,
+                    data_bytes: data_bytes as u32,
+                    priority: u32::from(priority.number()),
+                    id: id.0,
+                    publish_time: *publish_time,
+                    retention: retention.0,
+                    left: left.0,
+                };
+                header.bytes = rounded(header.content_bytes())?;
+                window.put(*priority, &header, attributes, source)
+            }
+        }?;
+        if !was_changed {
+            changed.push(to);
+        }
+        Some(end)
+    }
+
+    fn consumed(&self, to: Target, priority: Priority, position: u64) -> bool {
+        self.get(to).is_none_or(|window| {
+            let ring = window.inbox.ring(priority);
+            ring.read().wrapping_sub(position) as i64 >= 0
+        })
+    }
+
+    fn data_in_flight(&mut self, into: &mut Vec<u8>) {
+        if let Some(flight) = &self.in_flight {
+            flight.place().append_to(into);
+        }
+    }
+
+    fn backlog(&mut self, to: Target, more: bool) {
+        let Some(window) = self.get_mut(to) else { return };
+        window.backlog = more;
+        window.inbox.set_backlog(more);
+        if more {
+            self.backlogged.push(to);
+        } else {
+            let _ = window.inbox.room_bell().stay_awake();
+        }
+    }
+}
+
+fn lost_header(instance: u64) -> InHeader {
+    InHeader {
+        bytes: IN_HEADER as u32,
+        kind: InKind::Lost,
+        instance,
+        subscription: 0,
+        attributes_bytes: 0,
+        data_bytes: 0,
+        priority: u32::from(Priority::HIGHEST.number()),
+        id: EventId::LOST.0,
+        publish_time: clock::wall(),
+        retention: 0,
+        left: 0,
+    }
+}
