@@ -1,12 +1,20 @@
 //! Event Service semantics: pure. No I/O, no clock, no thread, no unsafe, no random order.
 #![forbid(unsafe_code)]
 
+mod account;
 pub mod attributes;
+mod channel;
 pub mod error;
 pub mod filter;
 pub mod ids;
+mod index;
 pub mod limits;
 pub mod name;
+pub mod node;
+mod queue;
+mod retention;
+mod slab;
+mod subscription;
 pub mod time;
 
 pub use attributes::{Attributes, AttributesRef, Priority};
@@ -17,4 +25,5 @@ pub use ids::{
 };
 pub use limits::Limits;
 pub use name::Name;
+use retention::EventRecord;
 pub use time::{Span, Time};

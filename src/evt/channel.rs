@@ -1,0 +1,66 @@
+//! A channel: one life of a name, from creation to deletion.
+
+use super::index::Index;
+use super::retention::RetentionStore;
+use super::{Incarnation, Name, OpenFlags};
+use foldhash::fast::FixedState;
+
+/// A channel, linked or unlinked.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) incarnation: Incarnation,
+    pub(super) name: Name,
+    /// Whether the name leads here.
+    pub(super) linked: bool,
+    /// Made by an earlier start: instances may still come back to it in the grace time.
+    pub(super) adopted: bool,
+    /// Open instances.
+    pub(super) openers: u64,
+    /// Open instances that may publish.
+    pub(super) publishers: u64,
+    /// Open instances that may subscribe.
+    pub(super) subscribers: u64,
+    /// Publications since the start.
+    pub(super) publications: u64,
+    /// Lost-events handed out.
+    pub(super) lost_events: u64,
+    pub(super) index: Index,
+    pub(super) retention: RetentionStore,
+}
+
+impl Channel {
+    pub(super) fn new(incarnation: Incarnation, name: Name, hasher: &FixedState) -> Self {
+        Self {
+            incarnation,
+            name,
+            linked: true,
+            adopted: false,
+            openers: 0,
+            publishers: 0,
+            subscribers: 0,
+            publications: 0,
+            lost_events: 0,
+            index: Index::new(hasher),
+            retention: RetentionStore::new(hasher),
+        }
+    }
+
+    /// Counts an open instance in.
+    pub(super) fn enter(&mut self, flags: OpenFlags) {
+        self.openers += 1;
+        self.publishers += u64::from(flags.contains(OpenFlags::PUBLISHER));
+        self.subscribers += u64::from(flags.contains(OpenFlags::SUBSCRIBER));
+    }
+
+    /// Counts an open instance out.
+    pub(super) fn leave(&mut self, flags: OpenFlags) {
+        self.openers -= 1;
+        self.publishers -= u64::from(flags.contains(OpenFlags::PUBLISHER));
+        self.subscribers -= u64::from(flags.contains(OpenFlags::SUBSCRIBER));
+    }
+
+    /// Whether nothing keeps the channel: it has no name, no instance, and none can come back.
+    pub(super) const fn is_over(&self, grace: bool) -> bool {
+        !self.linked && self.openers == 0 && !(grace && self.adopted)
+    }
+}

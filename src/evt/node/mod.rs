@@ -1,0 +1,230 @@
+//! The node's state machine: requests, publications and the time go in; records for the windows,
+//! changes to keep and the next deadline come out.
+//!
+//! The driver owns sockets, shared memory, clocks and the log. It calls [`Node::drain`] for a
+//! library handle when the program has made room in a window, and after every call without
+//! `windows` that can change a queue ([`Node::mark_lost`], [`Node::unsubscribe`],
+//! [`Node::channel_close`]); it takes the changes after every call, before the next one.
+//!
+//! Source: SAI-AIS-EVT-B.03.01, chapters on channels, publishing, delivery and retention.
+
+mod drain;
+mod facts;
+mod interface;
+mod open;
+mod publish;
+mod restore;
+mod subscribe;
+
+pub use super::account::{Credit, IdBlock};
+pub use super::retention::EventRecord;
+pub use facts::{ChannelStatistics, ProcessStatistics, Statistic, Totals};
+pub use interface::{
+    Change, Cost, Data, Delivery, Drained, Fact, Fault, Genesis, Identity, ProcessKey, Publication,
+    Target, What, Windows,
+};
+
+use super::account::{Account, Ledger, Numbers};
+use super::channel::Channel;
+use super::queue::Queue;
+use super::retention::Deadlines;
+use super::slab::Slab;
+use super::subscription::Instance;
+use super::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Limits, Name, SubscriptionNo};
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap};
+
+/// Marks a slot of a process without open instance.
+const NO_INSTANCE: u32 = u32::MAX;
+
+/// A connected process.
+#[derive(Debug)]
+struct Process {
+    identity: Identity,
+    libraries: BTreeMap<LibraryNo, u32>,
+    /// Open instances by slot; [`NO_INSTANCE`] if free.
+    slots: Vec<u32>,
+    instances: u64,
+    account: Account,
+}
+
+/// A library handle.
+#[derive(Debug)]
+struct Library {
+    target: Target,
+    queue: Queue,
+    /// What the driver was last told of the queue.
+    backlog: bool,
+    instances: Vec<u32>,
+}
+
+/// Room that is used again by every publication.
+#[derive(Debug, Default)]
+struct Scratch {
+    takers: Vec<(u32, SubscriptionNo)>,
+    data: Vec<u8>,
+}
+
+/// Whether instances of an earlier start may still come back.
+#[derive(Debug, Clone, Copy, Default)]
+struct Recovery {
+    grace: bool,
+    unclean: bool,
+}
+
+/// The semantics of one node.
+#[derive(Debug)]
+pub struct Node {
+    limits: Limits,
+    hasher: FixedState,
+    numbers: Numbers,
+    ledger: Ledger,
+    processes: Slab<Process>,
+    libraries: Slab<Library>,
+    instances: Slab<Instance>,
+    channels: Slab<Channel>,
+    /// Linked channels by name.
+    names: HashMap<Name, u32, FixedState>,
+    incarnations: HashMap<Incarnation, u32, FixedState>,
+    deadlines: Deadlines,
+    /// Number of the newest retained event.
+    retained_serial: u64,
+    /// Number of the newest publication.
+    publications: u64,
+    recovery: Recovery,
+    changes: Vec<Change>,
+    scratch: Scratch,
+}
+
+impl Node {
+    /// A node without channels.
+    #[must_use]
+    pub fn new(limits: Limits, genesis: Genesis) -> Self {
+        let hasher = FixedState::with_seed(genesis.hash_seed);
+        Self {
+            limits,
+            hasher: hasher.clone(),
+            numbers: Numbers::new(genesis.member, genesis.start),
+            ledger: Ledger::default(),
+            processes: Slab::new(),
+            libraries: Slab::new(),
+            instances: Slab::new(),
+            channels: Slab::new(),
+            names: HashMap::with_hasher(hasher.clone()),
+            incarnations: HashMap::with_hasher(hasher),
+            deadlines: Deadlines::default(),
+            retained_serial: 0,
+            publications: 0,
+            recovery: Recovery::default(),
+            changes: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// The bounds in force.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Moves the changes since the last call to the end of `into`.
+    pub fn take_changes(&mut self, into: &mut Vec<Change>) {
+        into.append(&mut self.changes);
+    }
+
+    /// Goes on with the event ids of another start, when those of this one are used up. Blocks
+    /// that were granted stay good.
+    pub fn next_start(&mut self, start: u32) {
+        self.numbers.next_start(start);
+    }
+
+    /// Grants a process identifiers for its publications; `None` when the counter of this start is
+    /// used up, or the process is unknown.
+    pub fn grant_ids(&mut self, process: ProcessKey) -> Option<IdBlock> {
+        let account = &mut self.processes.get_mut(process.0)?.account;
+        let block = self.numbers.block()?;
+        if let Some(forgotten) = account.hold(block) {
+            self.numbers.forget(forgotten);
+        }
+        Some(block)
+    }
+
+    /// Accepts identifiers that an earlier start granted, claimed by a restored link. What that
+    /// start cannot have granted, or another process holds, is ignored.
+    pub fn adopt_ids(&mut self, process: ProcessKey, block: IdBlock) {
+        let Some(holder) = self.processes.get_mut(process.0) else { return };
+        if !self.numbers.adopt(block) {
+            return;
+        }
+        if let Some(forgotten) = holder.account.hold(block) {
+            self.numbers.forget(forgotten);
+        }
+    }
+
+    /// Grants credit for publications with a retention time: at most what is asked, at most what
+    /// the bounds leave after all that is retained and granted. May be nothing.
+    pub fn grant_credit(&mut self, process: ProcessKey, events: u32, bytes: u64) -> Credit {
+        let Some(holder) = self.processes.get_mut(process.0) else { return Credit::default() };
+        let asked = Credit { events, bytes };
+        self.ledger.grant(&self.limits, holder.identity.uid, &mut holder.account, asked)
+    }
+
+    /// Takes unspent credit back: at most what the process holds.
+    pub fn return_credit(&mut self, process: ProcessKey, credit: Credit) {
+        let Some(holder) = self.processes.get_mut(process.0) else { return };
+        let events = u64::from(credit.events);
+        self.ledger.take_back(holder.identity.uid, &mut holder.account, events, credit.bytes);
+    }
+
+    fn library_key(&self, process: ProcessKey, library: LibraryNo) -> Option<u32> {
+        self.processes.get(process.0)?.libraries.get(&library).copied()
+    }
+
+    fn instance_key(&self, process: ProcessKey, number: InstanceNo) -> Option<u32> {
+        let slots = &self.processes.get(process.0)?.slots;
+        let key = *slots.get(number.slot() as usize)?;
+        let instance = self.instances.get(key)?;
+        (instance.number == number).then_some(key)
+    }
+
+    /// Ends the retention of an event, on the channel of any open instance of it.
+    ///
+    /// - [`Error::BadHandle`]: unknown instance.
+    /// - [`Error::NotExist`]: no such event is retained on the channel.
+    ///
+    /// Source: SAI-AIS-EVT-B.03.01, saEvtEventRetentionTimeClear().
+    pub fn retention_clear(
+        &mut self,
+        process: ProcessKey,
+        instance: InstanceNo,
+        id: EventId,
+    ) -> Result<(), Error> {
+        let key = self.instance_key(process, instance).ok_or(Error::BadHandle)?;
+        let channel = &mut self.channels[self.instances[key].channel];
+        let (serial, retained) = channel.retention.remove(id).ok_or(Error::NotExist)?;
+        self.deadlines.remove(retained.deadline, serial);
+        self.ledger.release(retained.user, retained.record.bytes());
+        let incarnation = channel.incarnation;
+        self.changes.push(Change::RetentionEnded { incarnation, id });
+        Ok(())
+    }
+
+    /// When [`Node::expire`] is wanted next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<super::Time> {
+        self.deadlines.next()
+    }
+
+    /// Drops the events whose retention has lapsed at `now`, and says how many there were. An event
+    /// lapses when `now` reaches its deadline. Cost: logarithmic for each of them.
+    pub fn expire(&mut self, now: super::Time) -> usize {
+        let mut lapsed = 0;
+        while let Some((channel, priority, serial)) = self.deadlines.lapse(now) {
+            if let Some(retained) = self.channels[channel].retention.remove_at(priority, serial) {
+                self.ledger.release(retained.user, retained.record.bytes());
+                lapsed += 1;
+            }
+        }
+        lapsed
+    }
+}

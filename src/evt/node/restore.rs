@@ -1,0 +1,98 @@
+//! Recovery of this boot's state after a restart of the node.
+
+use super::{Channel, EventRecord, Node, ProcessKey};
+use crate::evt::retention::Retained;
+use crate::evt::{AttributesRef, Error, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags, Time};
+use std::rc::Rc;
+
+impl Node {
+    /// Takes over a channel of an earlier start, before the first process connects. An unlinked one
+    /// stays until [`Node::end_grace`]. Not bounded by the limits; a channel that is known already
+    /// is ignored; if the name is taken the channel comes unlinked.
+    pub fn adopt_channel(&mut self, incarnation: Incarnation, name: &Name, linked: bool) {
+        if name.is_empty() || self.incarnations.contains_key(&incarnation) {
+            return;
+        }
+        let mut channel = Channel::new(incarnation, *name, &self.hasher);
+        channel.linked = linked && !self.names.contains_key(name);
+        channel.adopted = true;
+        let linked = channel.linked;
+        let Ok(key) = self.channels.insert(channel) else { return };
+        self.incarnations.insert(incarnation, key);
+        if linked {
+            self.names.insert(*name, key);
+        }
+    }
+
+    /// Takes over a retained event of an earlier start, in publish order. Not bounded by the limits
+    /// and charged to no user. Ignored if the channel is unknown, the id is retained already, or
+    /// the attributes are no block; one that has lapsed goes with the next [`Node::expire`].
+    pub fn adopt_retained(
+        &mut self,
+        incarnation: Incarnation,
+        record: EventRecord,
+        deadline: Time,
+    ) {
+        let Some(channel) = self.incarnations.get(&incarnation) else { return };
+        let known = self.channels[*channel].retention.contains(record.id);
+        if !known && AttributesRef::parse(&record.attributes).is_ok() {
+            self.store(*channel, Retained { record: Rc::new(record), deadline, user: None });
+        }
+    }
+
+    /// Puts an event into the store of its channel and charges it.
+    pub(super) fn store(&mut self, channel: u32, retained: Retained) {
+        self.retained_serial += 1;
+        let serial = self.retained_serial;
+        let priority = retained.record.priority;
+        self.ledger.charge(retained.user, retained.record.bytes());
+        self.deadlines.insert(retained.deadline, serial, channel, priority);
+        self.channels[channel].retention.insert(serial, retained);
+    }
+
+    /// Begins the time in which instances of an earlier start come back. `unclean`: that start did
+    /// not end in order, so every instance that comes back may have missed something.
+    pub fn begin_grace(&mut self, unclean: bool) {
+        self.recovery = super::Recovery { grace: true, unclean };
+    }
+
+    /// Ends it: unlinked channels to which no instance came back are deleted.
+    pub fn end_grace(&mut self) {
+        self.recovery.grace = false;
+        let all: Vec<u32> = self.channels.iter().map(|(key, _)| key).collect();
+        for key in all {
+            self.delete_if_over(key);
+        }
+    }
+
+    /// Makes an open instance of an earlier start again. Its subscriptions follow. If it may have
+    /// missed something, its lost-event is due.
+    ///
+    /// - [`Error::NotExist`]: the channel is unknown.
+    /// - The other errors of [`Node::channel_open`].
+    pub fn restore_instance(
+        &mut self,
+        process: ProcessKey,
+        library: LibraryNo,
+        instance: InstanceNo,
+        incarnation: Incarnation,
+        flags: OpenFlags,
+    ) -> Result<(), Error> {
+        let library = self.prepare_instance(process, library, instance)?;
+        let channel = *self.incarnations.get(&incarnation).ok_or(Error::NotExist)?;
+        let publications = self.channels[channel].publications;
+        let key = self.enter(process, library, instance, channel, flags, Some(publications))?;
+        if publications > 0 || self.recovery.unclean {
+            self.owe(key);
+        }
+        Ok(())
+    }
+
+    /// Makes the lost-event of an instance due, once it has a subscription. The driver drains the
+    /// library handle afterwards. Unknown instance: ignored.
+    pub fn mark_lost(&mut self, process: ProcessKey, instance: InstanceNo) {
+        if let Some(key) = self.instance_key(process, instance) {
+            self.owe(key);
+        }
+    }
+}

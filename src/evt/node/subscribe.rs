@@ -1,0 +1,115 @@
+//! Subscriptions: registering with replay of retained events, and removing with re-matching.
+
+use super::{Node, ProcessKey, Windows};
+use crate::evt::subscription::{Lost, Subscription};
+use crate::evt::{Error, Filters, InstanceNo, OpenFlags, Priority, SubscriptionNo, Time};
+use std::rc::Rc;
+
+impl Node {
+    /// Adds a subscription; then the retained events of the channel that match it are on their way,
+    /// before any event that is published later. Which of them the instance has had already is
+    /// the agent's knowledge.
+    ///
+    /// - [`Error::BadHandle`]: unknown instance.
+    /// - [`Error::Access`]: the instance was not opened for subscribing.
+    /// - [`Error::TooBig`]: number or size of the filters.
+    /// - [`Error::Exist`]: the number is in use on the instance.
+    /// - [`Error::NoResources`]: `subscriptions_per_instance_max` or
+    ///   `filter_bytes_per_process_max` is reached.
+    /// - [`Error::NoMemory`].
+    ///
+    /// Source: SAI-AIS-EVT-B.03.01, saEvtEventSubscribe().
+    pub fn subscribe(
+        &mut self,
+        process: ProcessKey,
+        instance: InstanceNo,
+        number: SubscriptionNo,
+        filters: Filters,
+        now: Time,
+        windows: &mut dyn Windows,
+    ) -> Result<(), Error> {
+        let key = self.instance_key(process, instance).ok_or(Error::BadHandle)?;
+        let subscriber = &mut self.instances[key];
+        if !subscriber.flags.contains(OpenFlags::SUBSCRIBER) {
+            return Err(Error::Access);
+        }
+        filters.within(&self.limits)?;
+        let at = subscriber.prepare(number, self.limits.subscriptions_per_instance_max)?;
+        let account = &mut self.processes[process.0].account;
+        let bytes = filters.cost_bytes();
+        if account.filter_bytes.saturating_add(bytes) > self.limits.filter_bytes_per_process_max {
+            return Err(Error::NoResources);
+        }
+        let filters = Rc::new(filters);
+        self.channels[subscriber.channel].index.insert(key, number, &filters)?;
+        account.filter_bytes += bytes;
+        account.subscriptions += 1;
+        subscriber.subscriptions.insert(at, Subscription { number, filters: Rc::clone(&filters) });
+        self.settle(key);
+        self.replay(key, number, &filters);
+        let library = self.instances[key].library;
+        self.drain_library(library, now, windows);
+        Ok(())
+    }
+
+    /// Queues the lost-event that waited for a subscription. While instances come back, what was
+    /// published between the return of an instance and that of a subscription counts as lost.
+    fn settle(&mut self, key: u32) {
+        let instance = &mut self.instances[key];
+        if instance.lost == Lost::Owed {
+            instance.lost = Lost::Queued { previous: None };
+            self.libraries[instance.library].queue.push_lost(key);
+        }
+        let publications = self.channels[instance.channel].publications;
+        let missed = instance.restored.is_some_and(|covered| covered < publications);
+        if missed && self.recovery.grace {
+            instance.restored = Some(publications);
+            self.owe(key);
+        }
+    }
+
+    /// Queues the retained events of the channel for a new subscription, at each priority.
+    fn replay(&mut self, key: u32, number: SubscriptionNo, filters: &Rc<Filters>) {
+        let instance = &self.instances[key];
+        let retention = &self.channels[instance.channel].retention;
+        let queue = &mut self.libraries[instance.library].queue;
+        for priority in Priority::ALL {
+            if retention.has(priority) {
+                let subscription = (number, filters);
+                let last = self.retained_serial;
+                queue.push_replay(priority, key, instance.channel, subscription, last);
+            }
+        }
+    }
+
+    /// Removes a subscription. What is queued for it goes to the first remaining subscription of
+    /// the instance that matches, or is dropped. The driver drains the library handle afterwards.
+    ///
+    /// - [`Error::BadHandle`]: unknown instance.
+    /// - [`Error::NotExist`]: no such subscription on it.
+    ///
+    /// Source: SAI-AIS-EVT-B.03.01, saEvtEventUnsubscribe().
+    pub fn unsubscribe(
+        &mut self,
+        process: ProcessKey,
+        instance: InstanceNo,
+        number: SubscriptionNo,
+    ) -> Result<(), Error> {
+        let key = self.instance_key(process, instance).ok_or(Error::BadHandle)?;
+        let subscriber = &mut self.instances[key];
+        let at = subscriber.position(number).map_err(|_| Error::NotExist)?;
+        let subscription = subscriber.subscriptions.remove(at);
+        let account = &mut self.processes[process.0].account;
+        account.filter_bytes -= subscription.filters.cost_bytes();
+        account.subscriptions -= 1;
+        self.channels[subscriber.channel].index.remove(key, number, &subscription.filters);
+        let queue = &mut self.libraries[subscriber.library].queue;
+        queue.unsubscribe(key, number, |record| subscriber.first_match(record));
+        if subscriber.subscriptions.is_empty() {
+            // The agent drops an unread lost-event too, so the next loss needs a new one.
+            queue.purge_lost(key);
+            subscriber.lost = Lost::Idle;
+        }
+        Ok(())
+    }
+}

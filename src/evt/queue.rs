@@ -1,0 +1,252 @@
+//! The delivery queue of one library handle: four priorities, bounded, with the overflow rule.
+//!
+//! Three kinds of entries wait at a priority: live events, which count against the bounds and may
+//! be pushed out; replays, each of which stands for the retained events a subscription has still
+//! to get at that priority; and lost-events, at the highest priority. Each kind has a line of its
+//! own, so that the newest live event is found at once; the serial numbers keep the order among
+//! the kinds.
+
+use super::{EventRecord, Filters, Limits, Priority, SubscriptionNo, Time};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// A live event that waits.
+#[derive(Debug)]
+pub(super) struct Live {
+    serial: u64,
+    pub(super) instance: u32,
+    pub(super) subscription: SubscriptionNo,
+    /// When its retention ends; only of use if it has one.
+    pub(super) deadline: Time,
+    pub(super) record: Rc<EventRecord>,
+}
+
+/// Retained events that a subscription has still to get: those numbered `next` to `last`.
+#[derive(Debug)]
+pub(super) struct Replay {
+    serial: u64,
+    pub(super) instance: u32,
+    pub(super) channel: u32,
+    pub(super) subscription: SubscriptionNo,
+    pub(super) filters: Rc<Filters>,
+    pub(super) next: u64,
+    pub(super) last: u64,
+}
+
+/// What is first at a priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    Lost,
+    Live,
+    Replay,
+}
+
+#[derive(Debug, Default)]
+struct Level {
+    live: VecDeque<Live>,
+    replays: VecDeque<Replay>,
+    bytes: u64,
+}
+
+/// The queue of a library handle.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    levels: [Level; Priority::LEVELS],
+    /// Instances whose lost-event waits, at the highest priority.
+    lost: VecDeque<(u64, u32)>,
+    serial: u64,
+    events: u64,
+    bytes: u64,
+}
+
+impl Queue {
+    pub(super) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lost.is_empty()
+            && self.levels.iter().all(|level| level.live.is_empty() && level.replays.is_empty())
+    }
+
+    /// Whether nothing waits at a priority.
+    pub(super) fn is_clear(&self, priority: Priority) -> bool {
+        self.head(priority).is_none()
+    }
+
+    /// What comes first at a priority.
+    pub(super) fn head(&self, priority: Priority) -> Option<Head> {
+        let level = &self.levels[priority.index()];
+        let live = level.live.front().map(|live| (live.serial, Head::Live));
+        let replay = level.replays.front().map(|replay| (replay.serial, Head::Replay));
+        let lost = if priority == Priority::HIGHEST { self.lost.front() } else { None };
+        let lost = lost.map(|(serial, _)| (*serial, Head::Lost));
+        let heads = [live, replay, lost];
+        heads.into_iter().flatten().min_by_key(|(serial, _)| *serial).map(|(_, head)| head)
+    }
+
+    pub(super) fn first_live(&self, priority: Priority) -> Option<&Live> {
+        self.levels[priority.index()].live.front()
+    }
+
+    pub(super) fn first_replay(&mut self, priority: Priority) -> Option<&mut Replay> {
+        self.levels[priority.index()].replays.front_mut()
+    }
+
+    pub(super) fn first_lost(&self) -> Option<u32> {
+        self.lost.front().map(|(_, instance)| *instance)
+    }
+
+    pub(super) fn pop_live(&mut self, priority: Priority) {
+        let level = &mut self.levels[priority.index()];
+        if let Some(live) = level.live.pop_front() {
+            self.discharge(priority, &live);
+        }
+    }
+
+    pub(super) fn pop_replay(&mut self, priority: Priority) {
+        self.levels[priority.index()].replays.pop_front();
+    }
+
+    pub(super) fn pop_lost(&mut self) {
+        self.lost.pop_front();
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    fn discharge(&mut self, priority: Priority, live: &Live) {
+        let bytes = live.record.bytes();
+        self.levels[priority.index()].bytes -= bytes;
+        self.events -= 1;
+        self.bytes -= bytes;
+    }
+
+    pub(super) fn push_lost(&mut self, instance: u32) {
+        let serial = self.next_serial();
+        self.lost.push_back((serial, instance));
+    }
+
+    pub(super) fn push_replay(
+        &mut self,
+        priority: Priority,
+        instance: u32,
+        channel: u32,
+        (subscription, filters): (SubscriptionNo, &Rc<Filters>),
+        last: u64,
+    ) {
+        let serial = self.next_serial();
+        let filters = Rc::clone(filters);
+        let replay = Replay { serial, instance, channel, subscription, filters, next: 0, last };
+        self.levels[priority.index()].replays.push_back(replay);
+    }
+
+    /// Whether an event fits, if necessary after pushing out events of lower priority. When even
+    /// all of them would not make the room, none is pushed out.
+    pub(super) fn admits(&self, limits: &Limits, record: &EventRecord) -> bool {
+        let lower = &self.levels[record.priority.index() + 1..];
+        let events: u64 = lower.iter().map(|level| level.live.len() as u64).sum();
+        let bytes: u64 = lower.iter().map(|level| level.bytes).sum();
+        self.events - events < limits.queue_events_max
+            && self.bytes - bytes + record.bytes() <= limits.queue_bytes_max
+    }
+
+    /// Whether an event fits as the queue is.
+    pub(super) fn has_room(&self, limits: &Limits, record: &EventRecord) -> bool {
+        self.events < limits.queue_events_max
+            && self.bytes + record.bytes() <= limits.queue_bytes_max
+    }
+
+    /// Pushes out the newest event of the lowest priority present, and gives its instance.
+    pub(super) fn push_out(&mut self) -> Option<u32> {
+        for priority in Priority::ALL.into_iter().rev() {
+            if let Some(live) = self.levels[priority.index()].live.pop_back() {
+                self.discharge(priority, &live);
+                return Some(live.instance);
+            }
+        }
+        None
+    }
+
+    pub(super) fn push_live(
+        &mut self,
+        instance: u32,
+        subscription: SubscriptionNo,
+        deadline: Time,
+        record: Rc<EventRecord>,
+    ) {
+        let serial = self.next_serial();
+        let bytes = record.bytes();
+        let level = &mut self.levels[record.priority.index()];
+        level.bytes += bytes;
+        level.live.push_back(Live { serial, instance, subscription, deadline, record });
+        self.events += 1;
+        self.bytes += bytes;
+    }
+
+    /// Drops everything that waits for an instance.
+    pub(super) fn purge(&mut self, instance: u32) {
+        if self.is_empty() {
+            return;
+        }
+        self.purge_lost(instance);
+        self.retain_live(|live| live.instance != instance);
+        for level in &mut self.levels {
+            level.replays.retain(|replay| replay.instance != instance);
+        }
+    }
+
+    /// Drops the lost-event that waits for an instance.
+    pub(super) fn purge_lost(&mut self, instance: u32) {
+        self.lost.retain(|(_, waiting)| *waiting != instance);
+    }
+
+    /// Drops the replays of a subscription, and gives its live events to the subscription that
+    /// `rematch` names, or drops them.
+    pub(super) fn unsubscribe(
+        &mut self,
+        instance: u32,
+        subscription: SubscriptionNo,
+        mut rematch: impl FnMut(&EventRecord) -> Option<SubscriptionNo>,
+    ) {
+        if self.is_empty() {
+            return;
+        }
+        self.retain_live(|live| {
+            if live.instance != instance || live.subscription != subscription {
+                return true;
+            }
+            let other = rematch(&live.record);
+            live.subscription = other.unwrap_or(subscription);
+            other.is_some()
+        });
+        for level in &mut self.levels {
+            level.replays.retain(|replay| {
+                replay.instance != instance || replay.subscription != subscription
+            });
+        }
+    }
+
+    fn retain_live(&mut self, mut keep: impl FnMut(&mut Live) -> bool) {
+        for level in &mut self.levels {
+            let (mut events, mut bytes) = (0, 0);
+            level.live.retain_mut(|live| {
+                let kept = keep(live);
+                if !kept {
+                    events += 1;
+                    bytes += live.record.bytes();
+                }
+                kept
+            });
+            level.bytes -= bytes;
+            self.events -= events;
+            self.bytes -= bytes;
+        }
+    }
+}
