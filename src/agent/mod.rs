@@ -5,11 +5,31 @@
 //! caller's; checks that need the handle or a limit are made here, in the contract's order
 //! (handle, version, membership, callbacks, access, sizes, existence, service).
 
+mod channels;
+mod connection;
+mod dispatch;
+mod events;
+mod handles;
+mod instance;
+mod library;
+mod link;
+mod patterns;
+mod place;
+mod process;
+mod publish;
+mod restore;
+
 use crate::evt::{
-    Attributes, AttributesRef, Error, EventId, Filters, Limits, Name, OpenFlags, Priority, Span,
-    SubscriptionId,
+    Attributes, AttributesRef, Error, EventId, Filters, LibraryNo, Limits, Name, OpenFlags,
+    Priority, Span, SubscriptionId,
 };
-use std::os::fd::RawFd;
+use crate::link::inbox::Inbox;
+use crate::wire::Body;
+use events::Event;
+use library::{Library, Parts};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `SaEvtHandleT`, `SaEvtChannelHandleT`, `SaEvtEventHandleT`: hard to guess, never soon reused.
 pub type Handle = u64;
@@ -68,22 +88,100 @@ pub struct EventView<'a> {
 /// Makes a library handle. Errors: `TryAgain` (service not reachable), `NoMemory`,
 /// `NoResources`, `Timeout`, `Library`.
 pub fn initialize(version: Version, callbacks: Box<dyn Callbacks>) -> Result<Handle, Error> {
-    todo!("{version:?} {}", callbacks.has_open())
+    let process = process::current()?;
+    let link = {
+        let mut place = process.link.lock();
+        let link = match &place.link {
+            Some(link) => {
+                restore::ensure(link)?;
+                Arc::clone(link)
+            }
+            None => place.link.insert(restore::connect()?).clone(),
+        };
+        place.users += 1;
+        link
+    };
+    let made = make_library(process, &link, version, callbacks);
+    if made.is_err() {
+        leave_link(process);
+    }
+    made
+}
+
+fn make_library(
+    process: &process::Process,
+    link: &Arc<link::Link>,
+    version: Version,
+    callbacks: Box<dyn Callbacks>,
+) -> Result<Handle, Error> {
+    let taken = process.libraries.write().take(link.limits.libraries_per_process_max)?;
+    let number = LibraryNo(taken.slot as u32);
+    match open_library(link, number) {
+        Ok((inbox, memory, bell)) => {
+            let link = Arc::clone(link);
+            let handle = taken.handle;
+            let parts = Parts { handle, number, version, callbacks, link, inbox, memory, bell };
+            let library = Arc::new(Library::new(parts));
+            library.link.libraries.lock().insert(number, Arc::downgrade(&library));
+            process.libraries.write().fill(taken, library);
+            Ok(handle)
+        }
+        Err(error) => {
+            link.tell(Body::LibraryClose { library: number });
+            process.libraries.write().give_back(taken);
+            Err(error)
+        }
+    }
+}
+
+/// Has the node make an inbox.
+fn open_library(link: &link::Link, library: LibraryNo) -> Result<(Inbox, OwnedFd, OwnedFd), Error> {
+    let deadline = crate::sys::clock::elapsed().after(Span(link::REQUEST_TIME));
+    let body = Body::LibraryOpen { library, resumes: false };
+    let received = link.ask(body, deadline, None).map_err(link::Failure::settled)?;
+    received.reply.code?;
+    let descriptors = received.descriptors;
+    let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::NoResources)?;
+    let inbox = Inbox::open(memory.as_fd(), link.inbox_bytes).map_err(|_| Error::NoMemory)?;
+    Ok((inbox, memory, bell))
+}
+
+/// One user of the link less; the last one ends it.
+fn leave_link(process: &process::Process) {
+    let mut place = process.link.lock();
+    place.users -= 1;
+    if place.users == 0 {
+        place.link = None;
+    }
 }
 
 /// The selection object of a library handle. Errors: `BadHandle`, `NoResources`.
 pub fn selection_object(library: Handle) -> Result<RawFd, Error> {
-    todo!("{library}")
+    process::library(library)?.selection_object()
 }
 
 /// Runs pending callbacks. Errors: `BadHandle`.
 pub fn dispatch(library: Handle, flags: DispatchFlags) -> Result<(), Error> {
-    todo!("{library} {flags:?}")
+    dispatch::run(&process::library(library)?, flags)
 }
 
 /// Ends a library handle and everything below it. Errors: `BadHandle`.
 pub fn finalize(library: Handle) -> Result<(), Error> {
-    todo!("{library}")
+    let process = process::existing().ok_or(Error::BadHandle)?;
+    let library = process.libraries.write().remove(library)?;
+    library.end();
+    let instances = std::mem::take(&mut *library.instances.lock());
+    for instance in instances.values() {
+        // Closed by another thread meanwhile is as good.
+        let _ = process.channels.write().remove(instance.handle);
+        instance.close();
+        channels::forget_patterns(instance);
+    }
+    library.completions.lock().clear();
+    library.link.libraries.lock().remove(&library.number);
+    library.link.tell(Body::LibraryClose { library: library.number });
+    leave_link(process);
+    Ok(())
 }
 
 /// Opens a channel. `timeout` zero or less: `Timeout` without effect; `i64::MAX`: no limit.
@@ -93,7 +191,12 @@ pub fn channel_open(
     flags: OpenFlags,
     timeout: i64,
 ) -> Result<Handle, Error> {
-    todo!("{library} {name} {flags:?} {timeout}")
+    let library = process::library(library)?;
+    let timeout = Span::from_sa_time(timeout).unwrap_or_default();
+    if timeout == Span::ZERO {
+        return Err(Error::Timeout);
+    }
+    channels::open(&library, name, flags, timeout)
 }
 
 /// Starts to open a channel; the outcome comes through `Callbacks::open`.
@@ -103,28 +206,47 @@ pub fn channel_open_async(
     name: &Name,
     flags: OpenFlags,
 ) -> Result<(), Error> {
-    todo!("{library} {invocation} {name} {flags:?}")
+    let library = process::library(library)?;
+    if !library.callbacks.has_open() {
+        return Err(Error::Init);
+    }
+    channels::open_async(&library, invocation, name, flags)
 }
 
 /// Closes an open instance. Errors: `BadHandle`.
 pub fn channel_close(channel: Handle) -> Result<(), Error> {
-    todo!("{channel}")
+    let process = process::existing().ok_or(Error::BadHandle)?;
+    let instance = process.channels.write().remove(channel)?;
+    channels::close(&instance);
+    Ok(())
 }
 
 /// Removes a channel's name. Errors: `BadHandle`, `NotExist`, `TryAgain`, `Timeout`.
 pub fn channel_unlink(library: Handle, name: &Name) -> Result<(), Error> {
-    todo!("{library} {name}")
+    channels::ask(&process::library(library)?, Body::Unlink { name: *name })
 }
 
 /// Allocates an event. Errors: `BadHandle`, `Access` (B.03, no publisher flag), `NoMemory`,
 /// `NoResources`.
 pub fn event_allocate(channel: Handle) -> Result<Handle, Error> {
-    todo!("{channel}")
+    let instance = process::instance(channel)?;
+    if instance.version() >= Version::B03 && !instance.flags.contains(OpenFlags::PUBLISHER) {
+        return Err(Error::Access);
+    }
+    let attributes = Attributes::empty()?;
+    let (priority, retention) = (Priority::LOWEST, Span::ZERO);
+    instance.events.write().add(Event::Allocated { attributes, priority, retention })
 }
 
 /// Frees an event. Errors: `BadHandle`.
 pub fn event_free(event: Handle) -> Result<(), Error> {
-    todo!("{event}")
+    let (instance, parts) = process::of_event(event)?;
+    let (freed, gave_patterns) = instance.events.write().remove(parts)?;
+    if gave_patterns && let Some(process) = process::existing() {
+        process.patterns.lock().forget_event(event);
+    }
+    drop(freed);
+    Ok(())
 }
 
 /// Sets the attributes of an allocated event; all or nothing.
@@ -139,8 +261,23 @@ pub fn attributes_set(
     retention: Span,
     attributes: impl FnOnce(AttributesRef<'_>) -> Result<Attributes, Error>,
 ) -> Result<(), Error> {
-    let _ = attributes;
-    todo!("{event} {priority:?} {retention:?}")
+    let (instance, parts) = process::of_event(event)?;
+    let limits = &instance.library.link.limits;
+    let mut events = instance.events.write();
+    let Event::Allocated { attributes: present, priority: old_priority, retention: old_retention } =
+        events.get_mut(parts)?
+    else {
+        return Err(Error::Access);
+    };
+    if instance.version() >= Version::B03 && retention > limits.retention_max {
+        return Err(Error::TooBig);
+    }
+    let new = attributes(present.view())?;
+    new.view().within(limits)?;
+    *present = new;
+    *old_priority = priority;
+    *old_retention = retention;
+    Ok(())
 }
 
 /// Lets `read` look at the attributes of an event. Errors: `BadHandle`, and what `read` returns.
@@ -148,27 +285,55 @@ pub fn attributes<R>(
     event: Handle,
     read: impl FnOnce(EventView<'_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let _ = read;
-    todo!("{event}")
+    let (instance, parts) = process::of_event(event)?;
+    let events = instance.events.read();
+    match events.get(parts)? {
+        Event::Allocated { attributes, priority, retention } => read(EventView {
+            attributes: attributes.view(),
+            priority: *priority,
+            retention: *retention,
+            publish_time: i64::MIN,
+            id: EventId::NONE,
+        }),
+        Event::Received(received) => read(EventView {
+            attributes: AttributesRef::parse(received.packed_attributes())?,
+            priority: received.priority,
+            retention: received.retention,
+            publish_time: received.publish_time,
+            id: received.id,
+        }),
+    }
 }
 
 /// Remembers that `patterns` (an address) with `number` entries was given out for `event`, so that
 /// [`patterns_forget`] can tell. Overwrites an older entry of the same address.
 pub fn patterns_remember(event: Handle, patterns: usize, number: u64) -> Result<(), Error> {
-    todo!("{event} {patterns} {number}")
+    let (instance, parts) = process::of_event(event)?;
+    let process = process::existing().ok_or(Error::BadHandle)?;
+    let mut events = instance.events.write();
+    events.note_patterns(parts)?;
+    process.patterns.lock().remember(event, patterns, number);
+    Ok(())
 }
 
 /// Takes back what [`patterns_remember`] noted: the number of entries. Errors: `BadHandle`;
 /// `InvalidParam` if the address was not given out for this event.
 pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
-    todo!("{event} {patterns}")
+    let (instance, parts) = process::of_event(event)?;
+    instance.events.read().get(parts)?;
+    let process = process::existing().ok_or(Error::BadHandle)?;
+    process.patterns.lock().forget(event, patterns)
 }
 
 /// Lets `read` look at the data of a received event. Errors: `BadHandle` (also for an allocated
 /// event), and what `read` returns.
 pub fn data<R>(event: Handle, read: impl FnOnce(&[u8]) -> Result<R, Error>) -> Result<R, Error> {
-    let _ = read;
-    todo!("{event}")
+    let (instance, parts) = process::of_event(event)?;
+    let events = instance.events.read();
+    match events.get(parts)? {
+        Event::Allocated { .. } => Err(Error::BadHandle),
+        Event::Received(received) => read(received.data()),
+    }
 }
 
 /// Publishes a snapshot of the event's attributes with `data`; gives the id of the publication.
@@ -176,37 +341,45 @@ pub fn data<R>(event: Handle, read: impl FnOnce(&[u8]) -> Result<R, Error>) -> R
 /// Errors: `BadHandle`, `Access`, `TooBig`, `TryAgain`, `NoResources` (retention bound),
 /// `Timeout`.
 pub fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
-    todo!("{event} {}", data.len())
+    publish::publish(event, data)
 }
 
 /// Adds a subscription. Errors: `BadHandle`, `Init`, `Access`, `TooBig`, `Exist`, `TryAgain`,
 /// `Timeout`, `NoMemory`, `NoResources`.
 pub fn subscribe(channel: Handle, filters: Filters, id: SubscriptionId) -> Result<(), Error> {
-    todo!("{channel} {filters:?} {id:?}")
+    channels::subscribe(&process::instance(channel)?, filters, id)
 }
 
 /// Removes a subscription. Errors: `BadHandle`, `NotExist`, `TryAgain`, `Timeout`.
 pub fn unsubscribe(channel: Handle, id: SubscriptionId) -> Result<(), Error> {
-    todo!("{channel} {id:?}")
+    channels::unsubscribe(&process::instance(channel)?, id)
 }
 
 /// Ends the retention of an event. Errors: `BadHandle`, `NotExist`, `TryAgain`, `Timeout`.
 pub fn retention_clear(channel: Handle, id: EventId) -> Result<(), Error> {
-    todo!("{channel} {id:?}")
+    channels::retention_clear(&process::instance(channel)?, id)
 }
 
 /// The limits in force for a library handle of release B.03. Errors: `BadHandle`, `Version`.
 pub fn limits(library: Handle) -> Result<Limits, Error> {
-    todo!("{library}")
+    let library = process::library(library)?;
+    if library.version < Version::B03 {
+        return Err(Error::Version);
+    }
+    Ok(library.link.limits.clone())
 }
+
+static POISONED: AtomicBool = AtomicBool::new(false);
 
 /// Marks the library as unusable after a caught panic: every later call gives `Library`.
 pub fn poison(entry_point: &'static str) {
-    todo!("{entry_point}")
+    if !POISONED.swap(true, Ordering::AcqRel) {
+        crate::sys::log::line(&format!("libSaEvt: a defect was caught in {entry_point}"));
+    }
 }
 
 /// Whether [`poison`] was called in this process.
 #[must_use]
 pub fn is_poisoned() -> bool {
-    false
+    POISONED.load(Ordering::Acquire)
 }

@@ -69,7 +69,12 @@ fn main() -> ExitCode {
             return Ok(());
         }
         match place::take(&config) {
-            Ok(place) => node::run(config, place),
+            Ok(place) => {
+                if arguments.autostart {
+                    sys::process::close_standard_error();
+                }
+                node::run(config, place)
+            }
             Err(Refusal::Taken) if arguments.autostart => Ok(()),
             Err(Refusal::Taken) => Err(format!(
                 "a daemon already serves {}; stop it, or choose another --socket and --state-dir",

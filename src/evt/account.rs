@@ -180,13 +180,18 @@ impl Ledger {
         let room = self.room(limits, user);
         let events = room.0.min(u64::from(asked.events));
         let bytes = if events == 0 { 0 } else { room.1.min(asked.bytes) };
+        self.add_credit(user, account, events, bytes);
+        Credit { events: events as u32, bytes }
+    }
+
+    /// Adds credit whatever the bounds say: it was spent before a restart.
+    pub(super) fn add_credit(&mut self, user: u32, account: &mut Account, events: u64, bytes: u64) {
         self.users.entry(user).or_default().credit_events += events;
         self.credit_events += events;
         self.credit_bytes += bytes;
         account.credit_events += events;
         account.credit_bytes += bytes;
         self.tidy(user);
-        Credit { events: events as u32, bytes }
     }
 
     /// Takes credit back: at most what the account holds.

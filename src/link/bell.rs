@@ -35,6 +35,12 @@ impl Bell<'_> {
         self.0.load(Ordering::SeqCst) == RUNG
     }
 
+    /// Whether the sleeper sleeps and has not been rung.
+    #[must_use]
+    pub fn is_asleep(self) -> bool {
+        self.0.load(Ordering::SeqCst) == ASLEEP
+    }
+
     /// Waker, after its record is visible: true if it must ring.
     #[must_use]
     pub fn must_ring(self) -> bool {

@@ -55,11 +55,20 @@ impl<R> Handover<R> {
     }
 
     /// Waits until there is something to do for the one that waits for `id`; `rest` waits on the
-    /// condition (with the caller's deadline) and gives the guard back.
-    pub fn turn(&self, id: u32, rest: impl FnOnce(&Condvar, Guard<'_, R>)) -> Turn<R> {
+    /// condition (with the caller's deadline) and gives the guard back. `wanted` is asked under the
+    /// lock, so that a [`Handover::wake`] after it has become false is never missed.
+    pub fn turn(
+        &self,
+        id: u32,
+        wanted: impl Fn() -> bool,
+        rest: impl FnOnce(&Condvar, Guard<'_, R>),
+    ) -> Turn<R> {
         let mut state = lock(&self.state);
         if let Some(turn) = state.settled(id) {
             return turn;
+        }
+        if !wanted() {
+            return Turn::Look;
         }
         if !state.led {
             state.led = true;

@@ -136,10 +136,10 @@ impl Config {
         config.socket = node.socket.unwrap_or(config.socket);
         config.state_dir = node.state_dir.unwrap_or(config.state_dir);
         if let Some(mode) = node.socket_mode {
-            config.socket_mode = u32::from_str_radix(&mode, 8)
-                .ok()
-                .filter(|mode| *mode <= 0o777)
-                .ok_or(format!("node.socket_mode = \"{mode}\": use octal digits such as \"0660\""))?;
+            config.socket_mode =
+                u32::from_str_radix(&mode, 8).ok().filter(|mode| *mode <= 0o777).ok_or(format!(
+                    "node.socket_mode = \"{mode}\": use octal digits such as \"0660\""
+                ))?;
         }
         if let Some(seconds) = node.grace_seconds {
             config.grace = span("node.grace_seconds", seconds)?;

@@ -132,7 +132,11 @@ impl Server {
         server
             .watch(server.place.listener.as_fd(), libc::EPOLLIN as u32, token(LISTENER, 0, 0))
             .and_then(|()| {
-                server.watch(server.place.signals.as_fd(), libc::EPOLLIN as u32, token(SIGNAL, 0, 0))
+                server.watch(
+                    server.place.signals.as_fd(),
+                    libc::EPOLLIN as u32,
+                    token(SIGNAL, 0, 0),
+                )
             })
             .map_err(|error| format!("cannot watch the socket: {error}"))?;
         Ok(server)
@@ -177,8 +181,7 @@ impl Server {
 
     fn note(&mut self, ready: Ready) {
         let kind = ready.token >> 56;
-        let (slot, generation) =
-            ((ready.token >> 32 & 0xff_ffff) as usize, ready.token as u32);
+        let (slot, generation) = ((ready.token >> 32 & 0xff_ffff) as usize, ready.token as u32);
         match kind {
             LISTENER => self.accept(),
             SIGNAL => self.ending = true,
@@ -243,11 +246,9 @@ impl Server {
                 token(CONTROL, slot, generation),
             )
             .and_then(|()| match &pidfd {
-                Some(pidfd) => self.watch(
-                    pidfd.as_fd(),
-                    libc::EPOLLIN as u32,
-                    token(END, slot, generation),
-                ),
+                Some(pidfd) => {
+                    self.watch(pidfd.as_fd(), libc::EPOLLIN as u32, token(END, slot, generation))
+                }
                 None => Ok(()),
             });
         if let Err(error) = watched {

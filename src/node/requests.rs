@@ -128,7 +128,12 @@ impl Server {
 
     /// An event that another program has just published may still be in its outbox: before the
     /// answer is "there is none", everybody's outbox is looked at.
-    fn retention_clear(&mut self, process: ProcessKey, instance: InstanceNo, id: EventId) -> Answer {
+    fn retention_clear(
+        &mut self,
+        process: ProcessKey,
+        instance: InstanceNo,
+        id: EventId,
+    ) -> Answer {
         let mut outcome = self.core.retention_clear(process, instance, id);
         if outcome == Err(Error::NotExist) {
             self.take_all();
@@ -212,7 +217,8 @@ impl Server {
         for priority in Priority::ALL {
             let index = priority.index();
             let (reserved, taken, done) = linked.outbox.ring(priority).positions();
-            if taken < done || reserved < taken || reserved - done > bytes as u64 || done % 64 != 0 {
+            if taken < done || reserved < taken || reserved - done > bytes as u64 || done % 64 != 0
+            {
                 return Err(io::Error::other("the positions of its outbox make no sense"));
             }
             linked.next[index] = done;

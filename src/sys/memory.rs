@@ -161,3 +161,42 @@ impl ForkMark {
         self.word().load(std::sync::atomic::Ordering::Acquire) == 1
     }
 }
+
+/// A place for a value that is never freed, so that it can be given up where locks may not be
+/// touched any more: in the child of a fork.
+#[derive(Debug)]
+pub struct Leaked<T: 'static>(std::sync::atomic::AtomicPtr<T>);
+
+impl<T> Leaked<T> {
+    /// An empty place.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(std::sync::atomic::AtomicPtr::new(std::ptr::null_mut()))
+    }
+
+    /// What is there.
+    #[must_use]
+    pub fn get(&self) -> Option<&'static T> {
+        // SAFETY: the pointer is null or came from a box that `replace` leaked, and is never freed.
+        unsafe { self.0.load(std::sync::atomic::Ordering::Acquire).as_ref() }
+    }
+
+    /// Puts `new` there if the place still holds `old`; leaks it in any case.
+    pub fn replace(&self, old: Option<&'static T>, new: Box<T>) -> bool {
+        use std::sync::atomic::Ordering;
+        let old = old.map_or(std::ptr::null_mut(), |old| std::ptr::from_ref(old).cast_mut());
+        let new = Box::into_raw(new);
+        self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Empties the place.
+    pub fn clear(&self) {
+        self.0.store(std::ptr::null_mut(), std::sync::atomic::Ordering::Release);
+    }
+}
+
+impl<T> Default for Leaked<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod descriptor;
+pub mod log;
 pub mod memory;
 pub mod process;
+pub mod program;
 pub mod socket;

@@ -47,8 +47,8 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// Sheds what a daemon must not keep of the program that started it: session, directory, standard
-/// descriptors and all others, signal settings, limits, scheduling, file mask.
+/// Sheds what a daemon must not keep of the program that started it: session, directory, all
+/// descriptors but standard error, signal settings, limits, scheduling, file mask.
 pub fn become_daemon() {
     // SAFETY: these calls take numbers or constant strings only. Each failure leaves things as
     // they were, which is the best that can be had.
@@ -59,7 +59,7 @@ pub fn become_daemon() {
     unsafe { libc::chdir(c"/".as_ptr()) };
     // SAFETY: the path is a C string.
     let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
-    for standard in 0..3 {
+    for standard in 0..2 {
         // SAFETY: the call takes numbers only.
         unsafe { libc::dup2(null, standard) };
     }
@@ -76,6 +76,14 @@ pub fn become_daemon() {
     // SAFETY: the call takes a number only.
     unsafe { libc::umask(0o077) };
     shed_limits();
+}
+
+/// Gives up standard error too, which tells the starter that the daemon listens.
+pub fn close_standard_error() {
+    // SAFETY: the path is a C string.
+    let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+    // SAFETY: the call takes numbers only.
+    unsafe { libc::dup2(null, 2) };
 }
 
 fn shed_limits() {
@@ -99,4 +107,15 @@ fn shed_limits() {
     }
     // SAFETY: `all` lives through the call and has the size that is passed.
     unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const all) };
+}
+
+/// Has `in_child` called in every child that `fork` makes from now on, before `fork` returns there.
+/// It may only do what a signal handler may.
+pub fn at_fork(in_child: extern "C" fn()) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: `in_child` is a function of this library, which is never unloaded (-z nodelete). A
+    // failure for want of memory leaves a child with copies of descriptors, and nothing worse.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(in_child));
+    });
 }

@@ -169,6 +169,22 @@ impl Node {
         self.ledger.grant(&self.limits, holder.identity.uid, &mut holder.account, asked)
     }
 
+    /// Adds credit that a publication spent with an earlier start of the node and that has not been
+    /// taken yet: its publish call was answered, so the bounds do not count.
+    pub fn adopt_credit(&mut self, process: ProcessKey, credit: Credit) {
+        let Some(holder) = self.processes.get_mut(process.0) else { return };
+        let events = u64::from(credit.events);
+        let user = holder.identity.uid;
+        self.ledger.add_credit(user, &mut holder.account, events, credit.bytes);
+    }
+
+    /// Whether an event is retained on the channel of an open instance.
+    #[must_use]
+    pub fn is_retained(&self, process: ProcessKey, instance: InstanceNo, id: EventId) -> bool {
+        self.instance_key(process, instance)
+            .is_some_and(|key| self.channels[self.instances[key].channel].retention.contains(id))
+    }
+
     /// Takes unspent credit back: at most what the process holds.
     pub fn return_credit(&mut self, process: ProcessKey, credit: Credit) {
         let Some(holder) = self.processes.get_mut(process.0) else { return };

@@ -1,0 +1,316 @@
+//! Running callbacks. No lock is held while one runs, and after each the handle is looked at anew:
+//! the callback may have finalized it.
+
+use super::events::{Event, Received};
+use super::instance::Instance;
+use super::library::{Completion, Library, Reader};
+use super::process;
+use super::{DispatchFlags, Handle};
+use crate::evt::{
+    Attributes, AttributesRef, Error, EventId, InstanceNo, LibraryNo, Name, Priority, Span,
+    SubscriptionId, SubscriptionNo, Time,
+};
+use crate::link::record::{InHeader, InKind};
+use crate::sys::clock;
+use crate::wire::{Body, reply};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// `SA_EVT_LOST_EVENT`.
+const LOST_PATTERN: &[u8] = b"SA_EVT_LOST_EVENT_PATTERN";
+/// Callbacks of one `SA_DISPATCH_ALL` beyond what was pending at its start: a steady inflow must
+/// not keep it for ever.
+const ALL_MOST: usize = 100_000;
+/// Callbacks between two looks at whether the node waits for room.
+const CALLS_BETWEEN_LOOKS: usize = 64;
+/// Identifiers in one question to the node.
+const GONE_IDS_MAX: usize = 1024;
+
+/// What is called back next.
+enum Callback {
+    Opened(Completion),
+    Delivered { subscription: SubscriptionId, event: Handle, data_bytes: u64 },
+}
+
+/// Runs pending callbacks.
+pub(super) fn run(library: &Arc<Library>, flags: DispatchFlags) -> Result<(), Error> {
+    match flags {
+        DispatchFlags::One => run_some(library, 1).map(|_| ()),
+        DispatchFlags::All => run_some(library, ALL_MOST).map(|_| ()),
+        DispatchFlags::Blocking => {
+            while !library.is_finalized() {
+                if run_some(library, ALL_MOST)? == 0 && !library.is_finalized() {
+                    library.wait()?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Runs at most `most` callbacks. Gives how many ran.
+fn run_some(library: &Arc<Library>, most: usize) -> Result<usize, Error> {
+    let mut ran = 0;
+    let mut outcome = Ok(());
+    while ran < most && !library.is_finalized() {
+        match next(library, ran == 0) {
+            Ok(Some(callback)) => call(library, callback),
+            Ok(None) => break,
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+        ran += 1;
+        if ran % CALLS_BETWEEN_LOOKS == 0 {
+            library.give_room();
+        }
+    }
+    if !library.is_finalized() {
+        library.settle(ran == 0);
+    }
+    outcome.map(|()| ran)
+}
+
+fn call(library: &Library, callback: Callback) {
+    match callback {
+        Callback::Opened(Completion { invocation, outcome }) => {
+            let outcome = outcome.map(|instance| instance.handle);
+            library.callbacks.open(invocation, outcome);
+        }
+        Callback::Delivered { subscription, event, data_bytes } => {
+            library.callbacks.deliver(subscription, event, data_bytes);
+        }
+    }
+}
+
+/// Takes the next callback out. `first`: nothing was called back yet in this dispatch, so that
+/// finding nothing is a reason to look after the link.
+fn next(library: &Arc<Library>, first: bool) -> Result<Option<Callback>, Error> {
+    if library.opening.load(Ordering::Acquire) > 0
+        && let Some(connection) = library.link.connection()
+    {
+        library.link.look(&connection);
+    }
+    if let Some(completion) = library.completions.lock().pop_front() {
+        return Ok(Some(Callback::Opened(completion)));
+    }
+    if let Some(callback) = take(library)? {
+        return Ok(Some(callback));
+    }
+    if library.inbox.has_backlog() && library.link.is_up() {
+        // What waits in the node is pending too.
+        let number: LibraryNo = library.number;
+        let asked = library.link.ask_plain(Body::Refill { library: number }, Some(library));
+        if asked.is_ok() {
+            return take(library);
+        }
+    }
+    if first {
+        attend(library);
+        if let Some(completion) = library.completions.lock().pop_front() {
+            return Ok(Some(Callback::Opened(completion)));
+        }
+        return take(library);
+    }
+    Ok(None)
+}
+
+/// Looks after the link: notices that the node has gone, and tries to reach it again.
+fn attend(library: &Library) {
+    let link = &library.link;
+    if let Some(connection) = link.connection() {
+        link.look(&connection);
+    }
+    if !link.is_up() {
+        // Without success the timer wakes this program again.
+        let _ = super::restore::attempt(link);
+    }
+}
+
+/// Takes the next deliverable record out of the window and makes it a received event.
+fn take(library: &Arc<Library>) -> Result<Option<Callback>, Error> {
+    loop {
+        let mut reader = library.reader.lock();
+        let Some(found) = peek(library, &mut reader) else { return Ok(None) };
+        let Found { priority, position, header, instance, subscription } = found;
+        let event = match header.kind {
+            InKind::Lost => lost_event(header.publish_time)?,
+            _ => received_event(library, priority, position, &header)?,
+        };
+        let (Some(event), data_bytes) = event else {
+            advance(library, &mut reader, priority, position, &header);
+            library.link.connection().inspect(|connection| library.link.down(connection));
+            return Err(Error::Library);
+        };
+        let handle = match instance.events.write().add(Event::Received(event)) {
+            Ok(handle) => handle,
+            // No room in the program: the record stays where it is.
+            Err(_) => return Err(Error::TryAgain),
+        };
+        advance(library, &mut reader, priority, position, &header);
+        drop(reader);
+        if header.retention > 0 {
+            note_had(&instance, &header);
+        }
+        return Ok(Some(Callback::Delivered { subscription, event: handle, data_bytes }));
+    }
+}
+
+/// A record that would be called back.
+pub(super) struct Found {
+    priority: Priority,
+    position: u64,
+    header: InHeader,
+    instance: Arc<Instance>,
+    subscription: SubscriptionId,
+}
+
+/// The next record that would be called back; passes over those that nobody wants any more.
+pub(super) fn peek(library: &Library, reader: &mut Reader) -> Option<Found> {
+    for priority in Priority::ALL {
+        loop {
+            let at = reader.at[priority.index()];
+            let (position, header) = match library.inbox.next(priority, at) {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                Err(_) => {
+                    // The window cannot be trusted: take what is said to be there as read.
+                    let written = library.inbox.ring(priority).written();
+                    reader.at[priority.index()] = written;
+                    library.inbox.ring(priority).advance(written);
+                    break;
+                }
+            };
+            if let Some((instance, subscription)) = judge(library, &header) {
+                return Some(Found { priority, position, header, instance, subscription });
+            }
+            advance(library, reader, priority, position, &header);
+        }
+    }
+    None
+}
+
+/// For whom a record is; `None` when nobody wants it any more.
+fn judge(library: &Library, header: &InHeader) -> Option<(Arc<Instance>, SubscriptionId)> {
+    let number = InstanceNo(header.instance);
+    let instance = {
+        let channels = process::existing()?.channels.read();
+        Arc::clone(channels.at(number.slot() as usize)?)
+    };
+    if instance.number != number
+        || instance.is_closed()
+        || instance.library.number != library.number
+    {
+        return None;
+    }
+    let subscription = {
+        let subscriptions = instance.subscriptions.lock();
+        match header.kind {
+            InKind::Lost => subscriptions.first(),
+            InKind::Event => subscriptions.id_of(SubscriptionNo(header.subscription)),
+            InKind::Pad | InKind::Withdrawn => None,
+        }?
+    };
+    if header.retention > 0 && instance.had.lock().contains(EventId(header.id)) {
+        return None;
+    }
+    Some((instance, subscription))
+}
+
+fn advance(
+    library: &Library,
+    reader: &mut Reader,
+    priority: Priority,
+    position: u64,
+    header: &InHeader,
+) {
+    let end = position + u64::from(header.bytes);
+    reader.at[priority.index()] = end;
+    library.inbox.ring(priority).advance(end);
+}
+
+/// Copies a record. No event when its attributes are no block.
+fn received_event(
+    library: &Library,
+    priority: Priority,
+    position: u64,
+    header: &InHeader,
+) -> Result<(Option<Received>, u64), Error> {
+    let mut event = Received::with_room(header, priority).map_err(|_| Error::TryAgain)?;
+    library.inbox.read_content(priority, position, &mut event.block);
+    let right = AttributesRef::parse(event.packed_attributes()).is_ok();
+    Ok((right.then_some(event), u64::from(header.data_bytes)))
+}
+
+fn lost_event(noticed: i64) -> Result<(Option<Received>, u64), Error> {
+    let attributes =
+        Attributes::pack(&Name::EMPTY, [LOST_PATTERN].into_iter()).map_err(|_| Error::TryAgain)?;
+    let block = attributes.packed().to_vec();
+    let event = Received {
+        attributes_bytes: block.len(),
+        block,
+        priority: Priority::HIGHEST,
+        retention: Span::ZERO,
+        publish_time: noticed,
+        id: EventId::LOST,
+    };
+    Ok((Some(event), 0))
+}
+
+/// Notes that the instance has had a retained event. From time to time asks the node which of the
+/// noted ones are gone, so that the notes do not grow for ever.
+fn note_had(instance: &Instance, header: &InHeader) {
+    let now = clock::elapsed();
+    let until = now.after(Span(header.left));
+    let sweep = instance.had.lock().note(EventId(header.id), until, now);
+    if sweep {
+        forget_gone(instance, now);
+    }
+}
+
+fn forget_gone(instance: &Instance, now: Time) {
+    let ids = instance.had.lock().ids();
+    let deadline = now.after(Span(super::link::REQUEST_TIME));
+    for part in ids.chunks(GONE_IDS_MAX) {
+        let body = Body::Gone { instance: instance.number, ids: part.to_vec() };
+        let link = &instance.library.link;
+        let Ok(received) = link.ask(body, deadline, Some(&instance.library)) else { return };
+        if let reply::Body::Gone { ids } = received.reply.body {
+            instance.had.lock().forget(&ids);
+        }
+    }
+}
+
+/// After an unsubscribe: the unread events of the instance that came for the subscription go to
+/// the first remaining one that matches, or are withdrawn.
+pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
+    let library = &instance.library;
+    let reader = library.reader.lock();
+    let subscriptions = instance.subscriptions.lock();
+    for priority in Priority::ALL {
+        let mut at = reader.at[priority.index()];
+        while let Ok(Some((position, mut header))) = library.inbox.next(priority, at) {
+            at = position + u64::from(header.bytes);
+            let concerned = header.kind == InKind::Event
+                && header.instance == instance.number.0
+                && header.subscription == gone.0;
+            if !concerned {
+                continue;
+            }
+            let mut packed = vec![0; header.attributes_bytes as usize];
+            library.inbox.read_content(priority, position, &mut packed);
+            let remaining = AttributesRef::parse(&packed)
+                .ok()
+                .and_then(|attributes| subscriptions.matching(attributes));
+            match remaining {
+                Some(number) => header.subscription = number.0,
+                None => header.kind = InKind::Withdrawn,
+            }
+            library.inbox.rewrite(priority, position, &header);
+        }
+    }
+    drop(subscriptions);
+    drop(reader);
+    library.settle(false);
+}

@@ -1,0 +1,241 @@
+//! One open instance of a channel, as the program's side keeps it.
+
+use super::events::EventTable;
+use super::handles::{Draw, Taken};
+use super::library::Library;
+use super::{Handle, Version};
+use crate::evt::{
+    AttributesRef, Error, EventId, Filters, Incarnation, InstanceNo, OpenFlags, SubscriptionId,
+    SubscriptionNo, Time,
+};
+use crate::sys::process;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Retained events of which an instance remembers that it had them, before it asks the node which
+/// of them are gone.
+const HAD_BEFORE_SWEEP: usize = 1024;
+
+/// One subscription.
+#[derive(Debug, Clone)]
+pub(super) struct Subscription {
+    pub(super) number: SubscriptionNo,
+    pub(super) id: SubscriptionId,
+    pub(super) filters: Filters,
+    /// The node has been asked to remove it.
+    pub(super) leaving: bool,
+}
+
+/// The subscriptions of an instance, in order of registration.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    list: Vec<Subscription>,
+    last: u32,
+}
+
+impl Subscriptions {
+    /// The number of the next subscription.
+    pub(super) const fn next_number(&mut self) -> SubscriptionNo {
+        self.last = self.last.wrapping_add(1);
+        SubscriptionNo(self.last)
+    }
+
+    pub(super) fn has(&self, id: SubscriptionId) -> bool {
+        self.list.iter().any(|known| known.id == id)
+    }
+
+    pub(super) fn add(&mut self, subscription: Subscription) {
+        let at = self.list.partition_point(|known| known.number < subscription.number);
+        self.list.insert(at, subscription);
+    }
+
+    /// Marks the subscription with this id as leaving.
+    ///
+    /// - [`Error::NotExist`].
+    pub(super) fn leave(&mut self, id: SubscriptionId) -> Result<SubscriptionNo, Error> {
+        let known = self.list.iter_mut().find(|known| known.id == id && !known.leaving);
+        let known = known.ok_or(Error::NotExist)?;
+        known.leaving = true;
+        Ok(known.number)
+    }
+
+    /// The subscription stays after all.
+    pub(super) fn stay(&mut self, number: SubscriptionNo) {
+        if let Some(known) = self.list.iter_mut().find(|known| known.number == number) {
+            known.leaving = false;
+        }
+    }
+
+    pub(super) fn remove(&mut self, number: SubscriptionNo) {
+        self.list.retain(|known| known.number != number);
+    }
+
+    /// What the program calls a subscription; `None` if it has left.
+    pub(super) fn id_of(&self, number: SubscriptionNo) -> Option<SubscriptionId> {
+        let at = self.list.binary_search_by_key(&number, |known| known.number).ok()?;
+        Some(self.list[at].id)
+    }
+
+    /// The first registered subscription.
+    pub(super) fn first(&self) -> Option<SubscriptionId> {
+        self.list.first().map(|known| known.id)
+    }
+
+    /// The first registered subscription that matches.
+    pub(super) fn matching(&self, attributes: AttributesRef<'_>) -> Option<SubscriptionNo> {
+        let known = self.list.iter().find(|known| known.filters.matches(attributes))?;
+        Some(known.number)
+    }
+
+    /// Those that a restored node must know.
+    pub(super) fn staying(&self) -> Vec<Subscription> {
+        self.list.iter().filter(|known| !known.leaving).cloned().collect()
+    }
+}
+
+/// Which retained events an instance has had, so that none comes twice, through whatever
+/// subscription or restart of the node.
+#[derive(Debug)]
+pub(super) struct Had {
+    until: BTreeMap<EventId, Time>,
+    sweep_at: usize,
+}
+
+impl Default for Had {
+    fn default() -> Self {
+        Self { until: BTreeMap::new(), sweep_at: HAD_BEFORE_SWEEP }
+    }
+}
+
+impl Had {
+    pub(super) fn contains(&self, id: EventId) -> bool {
+        self.until.contains_key(&id)
+    }
+
+    /// Notes an event whose retention ends at `until`. True when it is time to forget those that
+    /// are gone: the lapsed ones have been forgotten, and many are left.
+    pub(super) fn note(&mut self, id: EventId, until: Time, now: Time) -> bool {
+        self.until.insert(id, until);
+        if self.until.len() < self.sweep_at {
+            return false;
+        }
+        self.until.retain(|_, until| *until > now);
+        self.sweep_at = (2 * self.until.len()).max(HAD_BEFORE_SWEEP);
+        self.until.len() >= HAD_BEFORE_SWEEP
+    }
+
+    pub(super) fn ids(&self) -> Vec<EventId> {
+        self.until.keys().copied().collect()
+    }
+
+    pub(super) fn forget(&mut self, ids: &[EventId]) {
+        for id in ids {
+            self.until.remove(id);
+        }
+        self.sweep_at = (2 * self.until.len()).max(HAD_BEFORE_SWEEP);
+    }
+}
+
+/// One open instance.
+pub(super) struct Instance {
+    pub(super) handle: Handle,
+    pub(super) slot: usize,
+    pub(super) number: InstanceNo,
+    pub(super) library: Arc<Library>,
+    pub(super) flags: OpenFlags,
+    pub(super) incarnation: OnceLock<Incarnation>,
+    pub(super) events: RwLock<EventTable>,
+    pub(super) subscriptions: Mutex<Subscriptions>,
+    pub(super) had: Mutex<Had>,
+    closed: AtomicBool,
+}
+
+impl Instance {
+    pub(super) fn new(taken: Taken, library: Arc<Library>, flags: OpenFlags) -> Self {
+        let mut draw = Draw::new(process::random());
+        Self {
+            handle: taken.handle,
+            slot: taken.slot,
+            number: InstanceNo::new(taken.slot as u32, taken.generation),
+            library,
+            flags,
+            incarnation: OnceLock::new(),
+            events: RwLock::new(EventTable::new(taken.slot, &mut draw)),
+            subscriptions: Mutex::default(),
+            had: Mutex::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.library.version
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscription(number: u32, id: u32) -> Subscription {
+        Subscription {
+            number: SubscriptionNo(number),
+            id: SubscriptionId(id),
+            filters: Filters::default(),
+            leaving: false,
+        }
+    }
+
+    #[test]
+    fn the_first_registered_subscription_wins_whatever_the_order_of_replies() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.add(subscription(2, 20));
+        subscriptions.add(subscription(1, 10));
+        assert_eq!(subscriptions.first(), Some(SubscriptionId(10)));
+        let event = crate::evt::Attributes::empty().unwrap();
+        assert_eq!(subscriptions.matching(event.view()), Some(SubscriptionNo(1)));
+        subscriptions.remove(SubscriptionNo(1));
+        assert_eq!(subscriptions.id_of(SubscriptionNo(1)), None);
+        assert_eq!(subscriptions.id_of(SubscriptionNo(2)), Some(SubscriptionId(20)));
+    }
+
+    #[test]
+    fn a_subscription_leaves_once() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.add(subscription(1, 10));
+        assert_eq!(subscriptions.leave(SubscriptionId(10)), Ok(SubscriptionNo(1)));
+        assert_eq!(subscriptions.leave(SubscriptionId(10)), Err(Error::NotExist));
+        assert!(subscriptions.staying().is_empty());
+        subscriptions.stay(SubscriptionNo(1));
+        assert_eq!(subscriptions.staying().len(), 1);
+    }
+
+    #[test]
+    fn lapsed_events_are_forgotten_and_kept_ones_asked_about() {
+        let mut had = Had::default();
+        for number in 0..HAD_BEFORE_SWEEP as u64 - 1 {
+            assert!(!had.note(EventId(number), Time(number), Time(0)));
+        }
+        assert!(!had.note(EventId(5000), Time::MAX, Time(600)), "few are left");
+        assert!(!had.contains(EventId(600)) && had.contains(EventId(601)));
+        assert!(had.contains(EventId(5000)));
+        let mut had = Had::default();
+        let mut asked = 0;
+        for number in 0..4 * HAD_BEFORE_SWEEP as u64 {
+            asked += u64::from(had.note(EventId(number), Time::MAX, Time(0)));
+        }
+        assert_eq!(asked, 3, "each time their number has doubled");
+        had.forget(&had.ids());
+        assert!(!had.contains(EventId(1)));
+    }
+}

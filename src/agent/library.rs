@@ -1,0 +1,286 @@
+//! One library handle: its window, its selection object, and what waits to be called back.
+
+use super::connection::{Connection, PendingOpen};
+use super::instance::Instance;
+use super::link::Link;
+use super::{Callbacks, Handle, Version};
+use crate::evt::{Error, Incarnation, LibraryNo, Priority};
+use crate::link::inbox::Inbox;
+use crate::sys::{descriptor, socket};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::process::{forget_descriptor, note_descriptor};
+
+/// The outcome of an asynchronous open, waiting for dispatch.
+pub(super) struct Completion {
+    pub(super) invocation: u64,
+    pub(super) outcome: Result<Arc<Instance>, Error>,
+}
+
+/// The descriptor that programs wait on: an epoll set over the doorbell, the control socket's end,
+/// the retry timer, and an eventfd that is raised while something unread remains.
+#[derive(Debug)]
+struct SelectionObject {
+    set: OwnedFd,
+    raised: bool,
+    unread: OwnedFd,
+}
+
+/// Where the reader stands, and what wakes it. One thread at a time.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Next position to read, by priority.
+    pub(super) at: [u64; Priority::LEVELS],
+    bell: Option<OwnedFd>,
+    object: Option<SelectionObject>,
+}
+
+/// One library handle.
+pub(super) struct Library {
+    pub(super) handle: Handle,
+    pub(super) number: LibraryNo,
+    pub(super) version: Version,
+    pub(super) callbacks: Box<dyn Callbacks>,
+    pub(super) link: Arc<Link>,
+    pub(super) inbox: Inbox,
+    pub(super) memory: OwnedFd,
+    pub(super) reader: Mutex<Reader>,
+    pub(super) instances: Mutex<BTreeMap<usize, Arc<Instance>>>,
+    pub(super) completions: Mutex<VecDeque<Completion>>,
+    /// Asynchronous opens without a reply.
+    pub(super) opening: AtomicUsize,
+    finalized: AtomicBool,
+}
+
+/// What a new library handle is made of.
+pub(super) struct Parts {
+    pub(super) handle: Handle,
+    pub(super) number: LibraryNo,
+    pub(super) version: Version,
+    pub(super) callbacks: Box<dyn Callbacks>,
+    pub(super) link: Arc<Link>,
+    pub(super) inbox: Inbox,
+    pub(super) memory: OwnedFd,
+    pub(super) bell: OwnedFd,
+}
+
+impl Library {
+    pub(super) fn new(parts: Parts) -> Self {
+        note_descriptor(parts.memory.as_raw_fd());
+        note_descriptor(parts.bell.as_raw_fd());
+        // Asleep from the start: the first event must ring.
+        parts.inbox.agent_bell().fall_asleep();
+        Self {
+            handle: parts.handle,
+            number: parts.number,
+            version: parts.version,
+            callbacks: parts.callbacks,
+            link: parts.link,
+            inbox: parts.inbox,
+            memory: parts.memory,
+            reader: Mutex::new(Reader { at: [0; 4], bell: Some(parts.bell), object: None }),
+            instances: Mutex::new(BTreeMap::new()),
+            completions: Mutex::new(VecDeque::new()),
+            opening: AtomicUsize::new(0),
+            finalized: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn is_finalized(&self) -> bool {
+        self.finalized.load(Ordering::Acquire)
+    }
+
+    /// Marks the handle as finalized and wakes everybody who waits for it.
+    pub(super) fn end(&self) {
+        self.finalized.store(true, Ordering::Release);
+        self.reader.lock().raise();
+        if let Some(connection) = self.link.connection() {
+            connection.kick();
+        }
+    }
+
+    /// The selection object's number; made at the first call.
+    ///
+    /// - [`Error::NoResources`]: no descriptors left.
+    pub(super) fn selection_object(&self) -> Result<RawFd, Error> {
+        let mut reader = self.reader.lock();
+        if let Some(object) = &reader.object {
+            return Ok(object.set.as_raw_fd());
+        }
+        let object = self.make_object(&reader).map_err(|_| Error::NoResources)?;
+        let number = object.set.as_raw_fd();
+        note_descriptor(number);
+        note_descriptor(object.unread.as_raw_fd());
+        reader.object = Some(object);
+        drop(reader);
+        // Something may be unread already, or the node may have gone.
+        self.settle(false);
+        Ok(number)
+    }
+
+    fn make_object(&self, reader: &Reader) -> io::Result<SelectionObject> {
+        let set = descriptor::epoll()?;
+        let unread = descriptor::eventfd()?;
+        let readable = libc::EPOLLIN as u32;
+        descriptor::epoll_add(set.as_fd(), unread.as_raw_fd(), readable, 0)?;
+        descriptor::epoll_add(set.as_fd(), self.link.timer.as_raw_fd(), readable, 0)?;
+        if let Some(bell) = &reader.bell {
+            descriptor::epoll_add(set.as_fd(), bell.as_raw_fd(), readable, 0)?;
+        }
+        if let Some(connection) = self.link.connection() {
+            watch_end(&set, &connection)?;
+        }
+        Ok(SelectionObject { set, raised: false, unread })
+    }
+
+    /// The node has gone: its bell would report its end for ever.
+    pub(super) fn disconnected(&self) {
+        let mut reader = self.reader.lock();
+        if let Some(bell) = reader.bell.take() {
+            forget_descriptor(bell.as_raw_fd());
+            if let Some(object) = &reader.object {
+                descriptor::epoll_remove(object.set.as_fd(), bell.as_raw_fd());
+            }
+        }
+        // Whoever waits must come and try to reach the node again.
+        reader.raise();
+    }
+
+    /// The node is back: its new bell.
+    pub(super) fn reconnected(&self, bell: OwnedFd, connection: &Connection) -> io::Result<()> {
+        let mut reader = self.reader.lock();
+        note_descriptor(bell.as_raw_fd());
+        if let Some(object) = &reader.object {
+            let readable = libc::EPOLLIN as u32;
+            descriptor::epoll_add(object.set.as_fd(), bell.as_raw_fd(), readable, 0)?;
+            watch_end(&object.set, connection)?;
+        }
+        reader.bell = Some(bell);
+        reader.raise();
+        Ok(())
+    }
+
+    /// An asynchronous open has come to its end.
+    pub(super) fn complete(
+        self: &Arc<Self>,
+        open: PendingOpen,
+        outcome: Result<Incarnation, Error>,
+    ) {
+        let outcome = super::channels::opened(&open.instance, open.taken, outcome);
+        let completion = Completion { invocation: open.invocation, outcome };
+        self.completions.lock().push_back(completion);
+        self.opening.fetch_sub(1, Ordering::AcqRel);
+        self.reader.lock().raise();
+    }
+
+    /// Makes the selection object say what is the case: readable while something that would be
+    /// called back is unread. Records at the head that nobody wants any more are passed over.
+    /// `in_vain`: nothing was found, so whatever made the object readable is taken off.
+    pub(super) fn settle(&self, in_vain: bool) {
+        let bell = self.inbox.agent_bell();
+        let mut reader = self.reader.lock();
+        if bell.stay_awake() || in_vain {
+            reader.take_rings();
+        }
+        // The last look comes after falling asleep: either it sees a new record, or the node sees
+        // that this program sleeps and rings.
+        let pending = self.has_pending(&mut reader) || {
+            bell.fall_asleep();
+            self.has_pending(&mut reader)
+        };
+        if pending {
+            if bell.stay_awake() {
+                reader.take_rings();
+            }
+            reader.raise();
+        } else {
+            reader.lower();
+        }
+        drop(reader);
+        self.give_room();
+    }
+
+    /// Tells a node that waits for room that some has been made.
+    pub(super) fn give_room(&self) {
+        if self.inbox.room_bell().must_ring()
+            && let Some(connection) = self.link.connection()
+        {
+            connection.ring_node();
+        }
+    }
+
+    fn has_pending(&self, reader: &mut Reader) -> bool {
+        if self.is_finalized() || !self.completions.lock().is_empty() {
+            return true;
+        }
+        if self.opening.load(Ordering::Acquire) > 0
+            && let Some(connection) = self.link.connection()
+            && connection.has_message()
+        {
+            return true;
+        }
+        super::dispatch::peek(self, reader).is_some()
+    }
+
+    /// Waits until the selection object is readable.
+    pub(super) fn wait(&self) -> Result<(), Error> {
+        let number = self.selection_object()?;
+        descriptor::poll([(number, libc::POLLIN)], None).map_err(|_| Error::Library)?;
+        Ok(())
+    }
+}
+
+fn watch_end(set: &OwnedFd, connection: &Connection) -> io::Result<()> {
+    let hang_up = libc::EPOLLRDHUP as u32;
+    descriptor::epoll_add(set.as_fd(), connection.socket_number(), hang_up, 0)
+}
+
+impl Reader {
+    fn raise(&mut self) {
+        if let Some(object) = &mut self.object
+            && !object.raised
+        {
+            object.raised = true;
+            descriptor::raise(object.unread.as_fd());
+        }
+    }
+
+    fn lower(&mut self) {
+        if let Some(object) = &mut self.object
+            && object.raised
+        {
+            object.raised = false;
+            descriptor::lower(object.unread.as_fd());
+        }
+    }
+
+    /// Takes rings off the bell.
+    fn take_rings(&self) {
+        let Some(bell) = &self.bell else { return };
+        let mut buffer = [0; 8];
+        while let Ok(Some(received)) = socket::receive(bell.as_fd(), &mut buffer) {
+            if received.bytes == 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Library {
+    fn drop(&mut self) {
+        forget_descriptor(self.memory.as_raw_fd());
+        let reader = self.reader.get_mut();
+        if let Some(bell) = &reader.bell {
+            forget_descriptor(bell.as_raw_fd());
+        }
+        if let Some(object) = &reader.object {
+            forget_descriptor(object.set.as_raw_fd());
+            forget_descriptor(object.unread.as_raw_fd());
+        }
+    }
+}

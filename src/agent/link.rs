@@ -1,0 +1,300 @@
+//! The link of this process to its node: one outbox, one control connection at a time.
+
+use super::connection::{Connection, Received};
+use super::library::Library;
+use super::place::Place;
+use super::process::{forget_descriptor, note_descriptor};
+use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
+use crate::link::outbox::Outbox;
+use crate::sys::{clock, descriptor};
+use crate::wire::request::Block;
+use crate::wire::{Barrier, Body, Request, reply};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+/// How long a call without a timeout of its own waits for the node: nanoseconds.
+pub(super) const REQUEST_TIME: u64 = 10_000_000_000;
+/// First and longest pause between attempts to reach the node again: nanoseconds.
+const RETRY_FIRST: u64 = 50_000_000;
+const RETRY_LONGEST: u64 = 2_000_000_000;
+/// Blocks of identifiers that may still be in the outbox: far more than it can hold.
+const BLOCKS_KEPT: usize = 16;
+
+/// Why a request got no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It was not sent.
+    Down,
+    /// It was sent, and the node went away.
+    Lost,
+    /// Time ran out.
+    Timeout,
+    /// The library handle was finalized meanwhile.
+    Cancelled,
+}
+
+impl Failure {
+    /// The code for a call that can be settled by the agent's own list: nothing happened.
+    pub(super) const fn settled(self) -> Error {
+        match self {
+            Self::Down | Self::Lost => Error::TryAgain,
+            Self::Timeout => Error::Timeout,
+            Self::Cancelled => Error::BadHandle,
+        }
+    }
+
+    /// The code for a call of which nobody knows whether it took place.
+    pub(super) const fn unsettled(self) -> Error {
+        match self {
+            Self::Down => Error::TryAgain,
+            Self::Lost | Self::Timeout => Error::Timeout,
+            Self::Cancelled => Error::BadHandle,
+        }
+    }
+}
+
+/// Event identifiers that the node has granted.
+#[derive(Debug, Default)]
+struct Ids {
+    next: u64,
+    end: u64,
+    blocks: VecDeque<Block>,
+}
+
+#[derive(Debug)]
+pub(super) struct Retry {
+    pub(super) next: Time,
+    pub(super) pause: u64,
+}
+
+/// The link of this process to its node.
+pub(super) struct Link {
+    pub(super) outbox: Outbox,
+    pub(super) memory: OwnedFd,
+    pub(super) inbox_bytes: usize,
+    pub(super) limits: Limits,
+    pub(super) place: Place,
+    pub(super) timer: OwnedFd,
+    pub(super) retry: Mutex<Retry>,
+    /// Held by the thread that restores the link.
+    pub(super) restoring: Mutex<()>,
+    pub(super) libraries: Mutex<BTreeMap<LibraryNo, Weak<Library>>>,
+    control: Mutex<Option<Arc<Connection>>>,
+    up: AtomicBool,
+    ids: Mutex<Ids>,
+    checked_at: AtomicU64,
+}
+
+impl Link {
+    /// A link on a first connection.
+    pub(super) fn new(
+        outbox: Outbox,
+        memory: OwnedFd,
+        inbox_bytes: usize,
+        limits: Limits,
+        place: Place,
+        connection: Arc<Connection>,
+    ) -> std::io::Result<Self> {
+        let timer = descriptor::timer()?;
+        note_descriptor(timer.as_raw_fd());
+        note_descriptor(memory.as_raw_fd());
+        Ok(Self {
+            outbox,
+            memory,
+            inbox_bytes,
+            limits,
+            place,
+            timer,
+            retry: Mutex::new(Retry { next: Time::default(), pause: RETRY_FIRST }),
+            restoring: Mutex::new(()),
+            libraries: Mutex::new(BTreeMap::new()),
+            control: Mutex::new(Some(connection)),
+            up: AtomicBool::new(true),
+            ids: Mutex::new(Ids::default()),
+            checked_at: AtomicU64::new(0),
+        })
+    }
+
+    /// Whether there is a connection, as far as is known.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// The present connection.
+    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
+        self.control.lock().clone()
+    }
+
+    /// Puts a new connection in place, after everything has been restored on it.
+    pub(super) fn install(&self, connection: Arc<Connection>) {
+        *self.control.lock() = Some(connection);
+        let mut retry = self.retry.lock();
+        (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
+        drop(retry);
+        descriptor::arm(self.timer.as_fd(), 0);
+        self.up.store(true, Ordering::Release);
+    }
+
+    /// Notes that a connection has ended: all who wait on it are told.
+    pub(super) fn down(&self, connection: &Arc<Connection>) {
+        let mut control = self.control.lock();
+        if !control.as_ref().is_some_and(|present| Arc::ptr_eq(present, connection)) {
+            return;
+        }
+        self.up.store(false, Ordering::Release);
+        *control = None;
+        drop(control);
+        connection.handover.end();
+        for open in connection.end_opens() {
+            let library = Arc::clone(&open.library);
+            library.complete(open, Err(Error::TryAgain));
+        }
+        let libraries: Vec<_> = self.libraries.lock().values().filter_map(Weak::upgrade).collect();
+        for library in libraries {
+            library.disconnected();
+        }
+    }
+
+    /// Whether it is time for another attempt; if it is, says when the next one is due. The timer
+    /// wakes whoever waits on a selection object.
+    pub(super) fn may_retry(&self) -> bool {
+        let now = clock::elapsed();
+        let mut retry = self.retry.lock();
+        if now < retry.next {
+            descriptor::arm(self.timer.as_fd(), now.until(retry.next).0.max(1));
+            return false;
+        }
+        let pause = retry.pause;
+        retry.next = now.after(crate::evt::Span(pause));
+        retry.pause = (pause * 2).min(RETRY_LONGEST);
+        descriptor::lower(self.timer.as_fd());
+        descriptor::arm(self.timer.as_fd(), pause);
+        true
+    }
+
+    /// Up to where the outbox is reserved now.
+    pub(super) fn barrier(&self) -> Barrier {
+        Priority::ALL.map(|priority| self.outbox.ring(priority).positions().0)
+    }
+
+    /// Asks the node something and waits for the reply.
+    ///
+    /// `deadline` is when to give up; `whose` ends the wait when it is finalized.
+    pub(super) fn ask(
+        &self,
+        body: Body,
+        deadline: Time,
+        whose: Option<&Library>,
+    ) -> Result<Received, Failure> {
+        let connection = self.connection().ok_or(Failure::Down)?;
+        let id = connection.next_id();
+        if !connection.handover.register(id) {
+            return Err(Failure::Down);
+        }
+        let request = Request { id, barrier: self.barrier(), body };
+        if connection.send(&request.encode(), &[], Some(deadline)).is_err() {
+            connection.handover.forget(id);
+            self.look(&connection);
+            return Err(Failure::Down);
+        }
+        connection.wait(self, id, deadline, whose)
+    }
+
+    /// As [`Link::ask`] with the time of calls that have none of their own, for a plain outcome.
+    pub(super) fn ask_plain(
+        &self,
+        body: Body,
+        whose: Option<&Library>,
+    ) -> Result<Result<(), Error>, Failure> {
+        let deadline = clock::elapsed().after(crate::evt::Span(REQUEST_TIME));
+        self.ask(body, deadline, whose).map(|received| received.reply.code)
+    }
+
+    /// Tells the node something. Never waits and never fails: with the node away there is nobody to
+    /// tell, and what is ended here is not restored there.
+    pub(super) fn tell(&self, body: Body) {
+        if let Some(connection) = self.connection() {
+            let request = Request { id: 0, barrier: self.barrier(), body };
+            let _ = connection.send(&request.encode(), &[], None);
+        }
+    }
+
+    /// Takes what the node has sent, if nobody else is reading, and notices its end.
+    pub(super) fn look(&self, connection: &Arc<Connection>) {
+        if connection.handover.try_lead() {
+            let alive = connection.pump();
+            connection.handover.leave();
+            if !alive {
+                self.down(connection);
+            }
+        }
+    }
+
+    /// Rings the node if it sleeps.
+    pub(super) fn ring(&self) {
+        if self.outbox.node_bell().must_ring()
+            && let Some(connection) = self.connection()
+        {
+            connection.ring_node();
+        }
+    }
+
+    /// Looks whether the node is still there, before a record is handed to it: always when it says
+    /// that it sleeps (ringing costs a system call anyhow), and when it has not moved since the last
+    /// look although there was work.
+    pub(super) fn check_node(&self, priority: Priority) {
+        let (reserved, taken, _) = self.outbox.ring(priority).positions();
+        let idle = reserved == taken;
+        let sleeps = self.outbox.node_bell().is_asleep();
+        let stuck = !idle && self.checked_at.swap(taken, Ordering::Relaxed) == taken;
+        if (sleeps || stuck)
+            && let Some(connection) = self.connection()
+            && connection.has_hung_up()
+        {
+            self.look(&connection);
+        }
+    }
+
+    /// The next event identifier.
+    ///
+    /// - [`Error::TryAgain`]: the node cannot be asked now.
+    pub(super) fn next_id(&self) -> Result<EventId, Error> {
+        loop {
+            {
+                let mut ids = self.ids.lock();
+                if ids.next < ids.end {
+                    ids.next += 1;
+                    return Ok(EventId(ids.next - 1));
+                }
+            }
+            let deadline = clock::elapsed().after(crate::evt::Span(REQUEST_TIME));
+            let received = self.ask(Body::Ids, deadline, None).map_err(|_| Error::TryAgain)?;
+            received.reply.code?;
+            let reply::Body::Block { first, count } = received.reply.body else {
+                return Err(Error::Library);
+            };
+            let mut ids = self.ids.lock();
+            ids.next = first.0;
+            ids.end = first.0 + u64::from(count);
+            ids.blocks.push_back((first, count));
+            if ids.blocks.len() > BLOCKS_KEPT {
+                ids.blocks.pop_front();
+            }
+        }
+    }
+
+    /// The blocks that records in the outbox may have identifiers of.
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        self.ids.lock().blocks.iter().copied().collect()
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        forget_descriptor(self.timer.as_raw_fd());
+        forget_descriptor(self.memory.as_raw_fd());
+    }
+}

@@ -1,0 +1,117 @@
+//! What the library keeps for the process it lives in, and how it notices that it lives in
+//! another one now: the child of a fork begins anew and leaves its parent's link alone.
+
+use super::Handle;
+use super::handles::{EventHandle, Kind, Table};
+use super::instance::Instance;
+use super::library::Library;
+use super::link::Link;
+use super::patterns::PatternTable;
+use crate::evt::Error;
+use crate::sys::memory::{ForkMark, Leaked};
+use crate::sys::{descriptor, process};
+use parking_lot::{Mutex, RwLock};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The library's state in one process.
+pub(super) struct Process {
+    mark: ForkMark,
+    pub(super) libraries: RwLock<Table<Arc<Library>>>,
+    pub(super) channels: RwLock<Table<Arc<Instance>>>,
+    pub(super) link: Mutex<LinkPlace>,
+    pub(super) patterns: Mutex<PatternTable>,
+}
+
+/// The one link of the process, and how many library handles use it.
+#[derive(Default)]
+pub(super) struct LinkPlace {
+    pub(super) link: Option<Arc<Link>>,
+    pub(super) users: usize,
+}
+
+static CURRENT: Leaked<Process> = Leaked::new();
+
+/// Descriptors of the present link, one bit each, for the child of a fork to close. Larger
+/// numbers are not noted: a child then keeps copies, which the node does not mind, as it goes by
+/// the end of the process.
+static NOTED: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+/// Notes a descriptor that belongs to the link.
+pub(super) fn note_descriptor(number: RawFd) {
+    if let Some(word) = NOTED.get(number as usize / 64) {
+        word.fetch_or(1 << (number % 64), Ordering::Relaxed);
+    }
+}
+
+/// The descriptor is about to be closed.
+pub(super) fn forget_descriptor(number: RawFd) {
+    if let Some(word) = NOTED.get(number as usize / 64) {
+        word.fetch_and(!(1 << (number % 64)), Ordering::Relaxed);
+    }
+}
+
+/// Runs in the child of a fork, before anything else does: closes the copies of the parent's
+/// descriptors and forgets its state, which is leaked since its locks may be held by threads that
+/// do not exist here.
+extern "C" fn in_child() {
+    CURRENT.clear();
+    for (index, word) in NOTED.iter().enumerate() {
+        let mut bits = word.swap(0, Ordering::Relaxed);
+        while bits != 0 {
+            descriptor::close_copy((index * 64) as RawFd + bits.trailing_zeros() as RawFd);
+            bits &= bits - 1;
+        }
+    }
+}
+
+/// The state of this process, made at first use.
+///
+/// - [`Error::NoMemory`].
+pub(super) fn current() -> Result<&'static Process, Error> {
+    if let Some(process) = existing() {
+        return Ok(process);
+    }
+    let stale = CURRENT.get();
+    if CURRENT.replace(stale, Box::new(Process::new()?)) {
+        process::at_fork(in_child);
+    }
+    existing().ok_or(Error::Library)
+}
+
+/// The state of this process if it has one.
+pub(super) fn existing() -> Option<&'static Process> {
+    CURRENT.get().filter(|process| process.mark.holds())
+}
+
+impl Process {
+    fn new() -> Result<Self, Error> {
+        Ok(Self {
+            mark: ForkMark::new().map_err(|_| Error::NoMemory)?,
+            libraries: RwLock::new(Table::new(Kind::Library, process::random())),
+            channels: RwLock::new(Table::new(Kind::Channel, process::random())),
+            link: Mutex::new(LinkPlace::default()),
+            patterns: Mutex::new(PatternTable::default()),
+        })
+    }
+}
+
+/// The library behind a handle.
+pub(super) fn library(handle: Handle) -> Result<Arc<Library>, Error> {
+    existing().ok_or(Error::BadHandle)?.libraries.read().get(handle)
+}
+
+/// The open instance behind a handle.
+pub(super) fn instance(handle: Handle) -> Result<Arc<Instance>, Error> {
+    existing().ok_or(Error::BadHandle)?.channels.read().get(handle)
+}
+
+/// The open instance an event handle belongs to, and the parts of the handle.
+pub(super) fn of_event(handle: Handle) -> Result<(Arc<Instance>, EventHandle), Error> {
+    let parts = EventHandle::decode(handle).ok_or(Error::BadHandle)?;
+    let process = existing().ok_or(Error::BadHandle)?;
+    let channels = process.channels.read();
+    let instance = channels.at(parts.instance_slot).ok_or(Error::BadHandle)?;
+    Ok((Arc::clone(instance), parts))
+}

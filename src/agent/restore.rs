@@ -1,0 +1,242 @@
+//! Reaching the node: for the first time, and again after it has gone.
+//!
+//! A node that comes back is given the same rings and told what this process has: its library
+//! handles, open instances and subscriptions. What it does not know any more becomes a bad handle
+//! here.
+
+use super::connection::Connection;
+use super::instance::Instance;
+use super::library::Library;
+use super::link::Link;
+use super::place::{self, Place};
+use super::process;
+use crate::evt::{Error, Incarnation, Limits};
+use crate::link::outbox::Outbox;
+use crate::link::record::VERSION;
+use crate::sys::{clock, descriptor, program, socket};
+use crate::wire::{Body, Reply, Request, reply};
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Weak};
+
+/// How long one step of making or restoring a connection may take: nanoseconds.
+const STEP_TIME: u64 = 5_000_000_000;
+const REPLY_BYTES_MAX: usize = 4096;
+
+/// A connection that nobody else uses yet.
+struct Dialogue {
+    socket: OwnedFd,
+    last_id: u32,
+}
+
+impl Dialogue {
+    /// Connects; starts a private daemon if nobody answers and that is permitted.
+    fn begin(place: &Place) -> Result<Self, Error> {
+        let mut connected = socket::connect(&place.socket);
+        if let (Err(_), Some(directory)) = (&connected, &place.private) {
+            start_daemon(place, directory);
+            connected = socket::connect(&place.socket);
+        }
+        let socket = connected.map_err(|error| match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => Error::NoResources,
+            Some(libc::ENOMEM) => Error::NoMemory,
+            _ => Error::TryAgain,
+        })?;
+        if place.private.is_some() {
+            let peer = socket::peer(socket.as_fd()).map_err(|_| Error::TryAgain)?;
+            if peer.uid != crate::sys::process::user() {
+                return Err(Error::TryAgain);
+            }
+        }
+        Ok(Self { socket, last_id: 0 })
+    }
+
+    /// Asks and waits for the reply.
+    fn ask(
+        &mut self,
+        body: Body,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(Reply, Vec<OwnedFd>), Error> {
+        self.last_id += 1;
+        let request = Request { id: self.last_id, barrier: [0; 4], body }.encode();
+        let deadline = clock::elapsed().after(crate::evt::Span(STEP_TIME));
+        loop {
+            match socket::send(self.socket.as_fd(), &request, descriptors) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(libc::POLLOUT, deadline)?;
+                }
+                Err(_) => return Err(Error::TryAgain),
+            }
+        }
+        let mut buffer = [0; REPLY_BYTES_MAX];
+        loop {
+            self.wait(libc::POLLIN, deadline)?;
+            let received = socket::receive(self.socket.as_fd(), &mut buffer);
+            let Some(received) = received.map_err(|_| Error::TryAgain)? else { continue };
+            if received.truncated {
+                return Err(Error::NoResources);
+            }
+            if received.bytes == 0 {
+                return Err(Error::TryAgain);
+            }
+            let reply = Reply::decode(&buffer[..received.bytes]).map_err(|_| Error::Library)?;
+            if reply.id == self.last_id {
+                return Ok((reply, received.descriptors));
+            }
+        }
+    }
+
+    fn wait(&self, events: libc::c_short, deadline: crate::evt::Time) -> Result<(), Error> {
+        let now = clock::elapsed();
+        if now >= deadline {
+            return Err(Error::TryAgain);
+        }
+        descriptor::poll([(self.socket.as_raw_fd(), events)], Some(now.until(deadline).0))
+            .map_err(|_| Error::TryAgain)?;
+        Ok(())
+    }
+}
+
+/// Starts the private daemon and waits until it listens or gives up. Of several that are started
+/// at once one takes the lock; the others leave at once.
+fn start_daemon(place: &Place, directory: &std::path::Path) {
+    let Some(program) = place::daemon_program() else { return };
+    let arguments = [
+        OsStr::new("--autostart"),
+        OsStr::new("--socket"),
+        place.socket.as_os_str(),
+        OsStr::new("--state-dir"),
+        directory.as_os_str(),
+    ];
+    let Ok(ready) = program::start_unseen(program.as_os_str(), &arguments) else { return };
+    // The daemon closes its end when it listens, or when it ends.
+    let _ = descriptor::poll([(ready.as_raw_fd(), libc::POLLIN)], Some(STEP_TIME));
+}
+
+/// The link of the process, made if there is none. The caller counts itself as a user.
+pub(super) fn connect() -> Result<Arc<Link>, Error> {
+    let place = place::find().ok_or(Error::TryAgain)?;
+    let mut dialogue = Dialogue::begin(&place)?;
+    let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
+    let (reply, descriptors) = dialogue.ask(hello, &[])?;
+    reply.code?;
+    let reply::Body::Welcome { outbox_bytes, inbox_bytes, limits, .. } = reply.body else {
+        return Err(Error::Library);
+    };
+    let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::Library)?;
+    let outbox =
+        Outbox::open(memory.as_fd(), outbox_bytes as usize).map_err(|_| Error::NoMemory)?;
+    let limits: Limits = *limits;
+    let connection = Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?;
+    let connection = Arc::new(connection);
+    Link::new(outbox, memory, inbox_bytes as usize, limits, place, connection)
+        .map(Arc::new)
+        .map_err(|_| Error::NoResources)
+}
+
+/// Makes sure that there is a connection.
+///
+/// - [`Error::TryAgain`]: there is none, and none can be made now.
+pub(super) fn ensure(link: &Link) -> Result<(), Error> {
+    if link.is_up() { Ok(()) } else { attempt(link) }
+}
+
+/// Tries to reach the node again, unless another thread is trying or the last attempt was too
+/// short ago.
+///
+/// - [`Error::TryAgain`].
+pub(super) fn attempt(link: &Link) -> Result<(), Error> {
+    let Some(_one_at_a_time) = link.restoring.try_lock() else { return Err(Error::TryAgain) };
+    if link.is_up() {
+        return Ok(());
+    }
+    if !link.may_retry() {
+        return Err(Error::TryAgain);
+    }
+    restore(link).map_err(|_| Error::TryAgain)
+}
+
+fn restore(link: &Link) -> Result<(), Error> {
+    let mut dialogue = Dialogue::begin(&link.place)?;
+    let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
+    let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
+    reply.code?;
+    let bell = descriptors.pop().ok_or(Error::Library)?;
+    let libraries: Vec<Arc<Library>> =
+        link.libraries.lock().values().filter_map(Weak::upgrade).collect();
+    let mut bells = Vec::new();
+    for library in libraries {
+        if let Some(bell) = restore_library(&mut dialogue, &library)? {
+            bells.push((library, bell));
+        }
+    }
+    dialogue.ask(Body::Restored, &[])?.0.code?;
+    let connection =
+        Arc::new(Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?);
+    link.install(Arc::clone(&connection));
+    for (library, bell) in bells {
+        library.reconnected(bell, &connection).map_err(|_| Error::NoResources)?;
+    }
+    connection.ring_node();
+    Ok(())
+}
+
+fn restore_library(
+    dialogue: &mut Dialogue,
+    library: &Arc<Library>,
+) -> Result<Option<OwnedFd>, Error> {
+    if library.is_finalized() {
+        return Ok(None);
+    }
+    let open = Body::LibraryOpen { library: library.number, resumes: true };
+    let (reply, mut descriptors) = dialogue.ask(open, &[library.memory.as_fd()])?;
+    reply.code?;
+    let bell = descriptors.pop().ok_or(Error::Library)?;
+    let instances: Vec<Arc<Instance>> = library.instances.lock().values().cloned().collect();
+    for instance in instances {
+        restore_instance(dialogue, library, &instance)?;
+    }
+    Ok(Some(bell))
+}
+
+fn restore_instance(
+    dialogue: &mut Dialogue,
+    library: &Library,
+    instance: &Arc<Instance>,
+) -> Result<(), Error> {
+    let Some(incarnation) = instance.incarnation.get() else { return Ok(()) };
+    let incarnation: Incarnation = *incarnation;
+    let (number, flags) = (instance.number, instance.flags);
+    let body =
+        Body::RestoreInstance { library: library.number, instance: number, incarnation, flags };
+    let mut known = dialogue.ask(body, &[])?.0.code;
+    let subscriptions = instance.subscriptions.lock().staying();
+    for subscription in subscriptions {
+        if known.is_err() {
+            break;
+        }
+        let (number, filters) = (subscription.number, subscription.filters);
+        known = dialogue
+            .ask(Body::Subscribe { instance: instance.number, number, filters }, &[])?
+            .0
+            .code;
+    }
+    if known.is_err() {
+        lose(library, instance);
+    }
+    Ok(())
+}
+
+/// The node does not know the instance any more: its handle is bad from now on, and so that nobody
+/// waits for ever for its events, blocking dispatch of its library handle returns.
+fn lose(library: &Library, instance: &Arc<Instance>) {
+    if let Some(process) = process::existing() {
+        // Closed by another thread meanwhile is as good.
+        let _ = process.channels.write().remove(instance.handle);
+    }
+    instance.close();
+    super::channels::forget_patterns(instance);
+    library.instances.lock().remove(&instance.slot);
+}
