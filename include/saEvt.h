@@ -25,8 +25,11 @@
  * - SA_AIS_ERR_LIBRARY: the library found itself defective; this process can use it no more.
  * - SA_AIS_ERR_TIMEOUT: time ran out; it is unknown whether the operation took place.
  * - SA_AIS_ERR_TRY_AGAIN: not possible now; nothing happened, and the call may be repeated.
- * - SA_AIS_ERR_NO_MEMORY, SA_AIS_ERR_NO_RESOURCES: memory, or something else, is short; nothing
- *   happened.
+ * - SA_AIS_ERR_NO_MEMORY: memory is short; nothing happened. Not from saEvtDispatch(),
+ *   saEvtFinalize(), saEvtChannelClose(), saEvtChannelUnlink(), saEvtEventFree(),
+ *   saEvtEventAttributesGet(), saEvtEventUnsubscribe() and saEvtEventRetentionTimeClear().
+ * - SA_AIS_ERR_NO_RESOURCES: something other than memory is at its limit; nothing happened. Not
+ *   from the same functions.
  * - SA_AIS_ERR_UNAVAILABLE: this node is not a member of the cluster, or was not at some time since
  *   the library handle was made. Only for handles of release B.03, and not from saEvtFinalize().
  */
@@ -324,6 +327,7 @@ extern SaAisErrorT saEvtEventAttributesSet(SaEvtEventHandleT eventHandle,
  * @retval SA_AIS_ERR_NO_SPACE       A buffer is too small, or there are too few. Patterns that fit
  *                                   and all other outputs are written.
  * @retval SA_AIS_ERR_INVALID_PARAM  A buffer of the caller's is large enough, but NULL.
+ * @retval SA_AIS_ERR_NO_MEMORY      The library could not allocate the patterns.
  */
 extern SaAisErrorT saEvtEventAttributesGet(SaEvtEventHandleT eventHandle,
                                            SaEvtEventPatternArrayT *patternArray,
