@@ -108,6 +108,7 @@ check_old_programs() {
     local openais ours soname
     openais=$(functions_of OPENAIS_EVT_B.01.01)
     ours=$(functions_of SAEVT_B.03.01)
+    # shellcheck disable=SC2086 # The list is meant to be split into words.
     printf 'OPENAIS_EVT_B.01.01 { global: %s };\n' "$(printf '%s; ' $openais)" \
         > "$work/right.map"
     # The name as openais misspells it: the function itself is exported without a version.
