@@ -7,10 +7,8 @@
 # of its own and leaves nothing behind. Exit status 0 only if every step did what it says.
 set -euo pipefail
 
+# Everything that is still running then is ended, and the demo has failed.
 readonly seconds_max=30
-if [[ ${DEMO_WATCHED:-} != yes ]]; then
-    exec env DEMO_WATCHED=yes timeout --foreground "$seconds_max" "$0" "$@"
-fi
 
 root=$(cd "${1:?usage: demo.sh ROOT}" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -34,6 +32,11 @@ export PKG_CONFIG_PATH=$root/lib/pkgconfig
 scene() { printf '\n%s== %s%s\n' "$bold" "$*" "$off"; }
 broken() { printf '%sdemo: %s%s\n' "$bad" "$*" "$off" >&2; exit 1; }
 
+seconds_left() { echo $((SECONDS < seconds_max ? seconds_max - SECONDS : 1)); }
+
+# Runs one of our programs for no longer than is left of the time.
+limited() { timeout --foreground "$(seconds_left)" "$work/$1" "${@:2}"; }
+
 # The daemons that run from this installation: nobody else's.
 daemon_pids() {
     local exe
@@ -48,11 +51,12 @@ daemon_pids() {
 clean_up() {
     local pid
     for pid in $console_pid $(daemon_pids); do kill "$pid" 2>/dev/null || true; done
+    [[ -z $console_pid ]] || wait "$console_pid" 2>/dev/null || true
     [[ ! -p $work/hold ]] || : <> "$work/hold" # Lets go of whoever still waits for it.
     rm -rf "$work"
 }
 trap clean_up EXIT
-trap 'broken "stopped after $SECONDS s"' TERM
+trap 'exit 143' TERM
 trap 'exit 130' INT
 
 # Waits for a line of the console: it says so itself when it is ready.
@@ -81,7 +85,8 @@ start_console() {
     mkfifo "$work/console.out"
     tee "$work/console.log" < "$work/console.out" &
     tee_pid=$!
-    "$work/operator_console" "$@" < "$input" > "$work/console.out" &
+    timeout --foreground "$(seconds_left)" "$work/operator_console" "$@" < "$input" \
+        > "$work/console.out" &
     console_pid=$!
     wait_for_line "$work/console.log" ready
 }
@@ -106,27 +111,27 @@ daemon=$(daemon_pids)
 echo "saevtd    runs as process $daemon, started by the library"
 
 scene '3. A monitor reports this machine, and that a service crashed (most urgent of all)'
-"$work/machine_monitor" --rounds 3 --every 700 --run 'ulimit -c 0; sleep 1; kill -SEGV $$' \
+limited machine_monitor --rounds 3 --every 700 --run 'ulimit -c 0; sleep 1; kill -SEGV $$' \
     || broken 'the monitor failed'
 end_console
 
 scene '4. A console that does not read for a while; 50000 lines of trace come meanwhile'
 mkfifo "$work/hold"
 start_console <(cat "$work/hold") --slow
-"$work/machine_monitor" --burst 50000 || broken 'the burst could not be published'
+limited machine_monitor --burst 50000 || broken 'the burst could not be published'
 : > "$work/hold"
 end_console
 
 scene '5. Everybody has gone. A late viewer is given the retained last states'
-"$work/late_viewer" || broken 'the retained states are not what they should be'
+limited late_viewer || broken 'the retained states are not what they should be'
 
 scene '6. The small examples'
-"$work/retained" || broken 'retained.c failed'
-"$work/subscriber" 1 > "$work/console.log" &
+limited retained || broken 'retained.c failed'
+timeout --foreground "$(seconds_left)" "$work/subscriber" 1 > "$work/console.log" &
 console_pid=$!
 tee_pid=$!
 wait_for_line "$work/console.log" waiting
-"$work/publisher" 'dinner is ready'
+limited publisher 'dinner is ready'
 end_console
 cat "$work/console.log"
 grep -q 'dinner is ready' "$work/console.log" || broken 'the greeting did not arrive'

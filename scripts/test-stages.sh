@@ -60,7 +60,7 @@ stage_cargo() {
 
 stage_loom() {
     CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom RUSTFLAGS='--cfg loom' \
-        cargo test --locked --release --lib loom
+        cargo test --locked --release --lib -- loom models
 }
 
 stage_build() {
@@ -121,6 +121,11 @@ stage_install() {
     echo 'ok - daemon and headers are in their places'
     [[ $(ls "$root") == opt ]]
     echo 'ok - nothing is outside the prefix'
+    # Every line of the example that is meant to be used, in use.
+    sed 's/^#\([a-z_]* = \)/\1/' "$root/opt/saevt/share/doc/saevt/saevtd.conf" \
+        > build/example.conf
+    build/sbin/saevtd --check-config --config build/example.conf
+    echo 'ok - the daemon accepts the example configuration'
     make --no-print-directory uninstall DESTDIR="$root" PREFIX=/opt/saevt LIBDIR="$libdir" \
         SAEVT_PREFIX="$(< build/prefix)" > /dev/null
     [[ -z $(find "$root" -not -type d) ]]
