@@ -50,7 +50,10 @@ daemon_pids() {
 
 clean_up() {
     local pid
-    for pid in $console_pid $(daemon_pids); do kill "$pid" 2>/dev/null || true; done
+    for pid in $console_pid $(daemon_pids); do
+        kill "$pid" 2>/dev/null || true
+        kill -CONT "$pid" 2>/dev/null || true # A stopped process leaves only when it may run.
+    done
     [[ -z $console_pid ]] || wait "$console_pid" 2>/dev/null || true
     [[ ! -p $work/hold ]] || : <> "$work/hold" # Lets go of whoever still waits for it.
     rm -rf "$work"
