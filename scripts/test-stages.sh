@@ -139,38 +139,59 @@ stage_abi() {
     tests/abi.sh
 }
 
-# run_programs LIBRARY-DIRECTORY DAEMON [OPTION-OF-RUN...]
-run_programs() {
-    local library=$1 daemon=$2
-    shift 2
-    need_file capi-tests/run "$library/libSaEvt.so" "$daemon"
-    SAEVTD=$(realpath "$daemon") capi-tests/run --include include --lib "$library" "$@"
+# A daemon whose limits a program can reach; takes the same arguments as DAEMON.
+small_daemon() {
+    local place=$PWD/build/small-limits
+    mkdir -p "$place"
+    printf '[limits]\nchannels_max = 1100\n' > "$place/saevtd.conf"
+    printf '#!/bin/sh\nexec "%s" --config "%s" "$@"\n' "$(realpath "$1")" "$place/saevtd.conf" \
+        > "$place/saevtd"
+    chmod +x "$place/saevtd"
+    echo "$place/saevtd"
 }
 
-# Programs that limit their own address space do not get along with shadow memory: the plain
-# stage runs them.
+# run_programs LIBRARY-DIRECTORY DAEMON PROGRAMS [OPTION-OF-RUN...]
+run_programs() {
+    local library=$1 daemon=$2 programs small
+    readarray -t programs <<< "$3"
+    shift 3
+    need_file capi-tests/run capi-tests/channel_limit.c "$library/libSaEvt.so" "$daemon"
+    small=$(small_daemon "$daemon")
+    SAEVTD=$(realpath "$daemon") capi-tests/run --include include --lib "$library" "$@" \
+        "${programs[@]}"
+    SAEVTD=$small capi-tests/run --include include --lib "$library" "$@" channel_limit
+}
+
+# The test programs for a daemon with the usual limits.
+programs() {
+    find capi-tests -name '*.c' ! -name 'evt_test*' ! -name channel_limit.c -printf '%f\n' |
+        sed 's/\.c$//' | LC_ALL=C sort
+}
+
+# Without those that limit their own address space, which does not go along with shadow memory;
+# the plain stage runs them.
 programs_without_memory_limit() {
-    grep -LE 'RLIMIT_AS' capi-tests/*.c | grep -v '/evt_test' | xargs -n 1 basename -s .c
+    programs | while read -r program; do
+        grep -q RLIMIT_AS "capi-tests/$program.c" || echo "$program"
+    done
 }
 
 stage_capi() {
-    run_programs build/lib build/sbin/saevtd
+    run_programs build/lib build/sbin/saevtd "$(programs)"
 }
 
 stage_valgrind() {
-    local programs
     if ! need_tool valgrind valgrind; then
         echo 'skip: capi-tests under Valgrind: valgrind is not installed'
         return 0
     fi
-    readarray -t programs < <(programs_without_memory_limit)
-    EVT_TEST_SHORT=1 run_programs build/lib build/sbin/saevtd --wrap \
-        'valgrind -q --error-exitcode=99 --fair-sched=try --leak-check=full
-         --errors-for-leak-kinds=definite' "${programs[@]}"
+    EVT_TEST_SHORT=1 run_programs build/lib build/sbin/saevtd "$(programs_without_memory_limit)" \
+        --wrap 'valgrind -q --error-exitcode=99 --fair-sched=try --leak-check=full
+            --errors-for-leak-kinds=definite'
 }
 
 stage_asan() {
-    local place=build/asan target=$CARGO_TARGET_DIR/asan programs
+    local place=build/asan target=$CARGO_TARGET_DIR/asan
     if ! echo 'int main(void){}' | cc -fsanitize=address -x c -o /dev/null - 2> /dev/null; then
         echo 'skip: capi-tests under AddressSanitizer: the C compiler has no libasan'
         return 0
@@ -183,10 +204,9 @@ stage_asan() {
         -fsanitize=address
     ln -sf libSaEvt.so.3 "$place/lib/libSaEvt.so"
     install -m 755 "$target/$triple/release/saevtd" "$place/sbin/saevtd"
-    readarray -t programs < <(programs_without_memory_limit)
     # Leaks are Valgrind's part: it knows definite ones from memory that lives as long as we do.
     EVT_TEST_SHORT=1 ASAN_OPTIONS=detect_leaks=0 run_programs "$place/lib" "$place/sbin/saevtd" \
-        --cflags '-fsanitize=address' "${programs[@]}"
+        "$(programs_without_memory_limit)" --cflags '-fsanitize=address'
 }
 
 stage_demo() {
