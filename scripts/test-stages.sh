@@ -50,11 +50,17 @@ stage_tidy() {
 
 stage_cargo() {
     local file targets=(--lib --bins)
+    need_tool cc gcc
+    need_tool c++ g++
+    # Tests that miss one of these say so by themselves.
+    need_tool python3 python3 || true
+    need_tool groff groff-base || true
     for file in tests/*.rs; do
         [[ -e $file && $file != tests/tidy.rs ]] || continue
         targets+=(--test "$(basename "$file" .rs)")
     done
-    cargo test --locked --no-fail-fast "${targets[@]}"
+    # What passing tests print is shown: it may be a skip.
+    cargo test --locked --no-fail-fast "${targets[@]}" -- --show-output
     cargo test --locked --doc
 }
 
