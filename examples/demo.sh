@@ -10,8 +10,8 @@ set -euo pipefail
 # Everything that is still running then is ended, and the demo has failed.
 readonly seconds_max=30
 
-root=$(cd "${1:?usage: demo.sh ROOT}" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "${1:?usage: demo.sh ROOT}" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
 work=$(mktemp -d /tmp/saevt-demo.XXXXXX)
 console_pid=
 tee_pid=
