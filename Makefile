@@ -1,0 +1,118 @@
+# Builds, links, tests and installs saevt.
+#
+#   make                         release build; build/lib and build/sbin are usable in place
+#   make demo                    installs into build/demo-root and runs examples/demo.sh
+#   make test                    everything that can be checked on this machine
+#   make install PREFIX=/usr     also DESTDIR, LIBDIR, INCLUDEDIR, MANDIR; never touches /etc
+#
+# Packagers: give the same PREFIX to `make` and to `make install`. It is built into the library as
+# the last place to look for saevtd when it is not beside the library.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR ?= $(PREFIX)/lib
+SBINDIR ?= $(PREFIX)/sbin
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/saevt
+PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+# The prefix that is built in; differs from PREFIX only for trial installations such as the demo's.
+SAEVT_PREFIX ?= $(PREFIX)
+
+CARGO ?= cargo
+CC ?= cc
+INSTALL ?= install
+CARGO_TARGET_DIR ?= target
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+LIBRARY := libSaEvt.so.3.$(VERSION)
+# libSaEvt.so for the linker; 1 is OpenSAF's soname, 2 and 3 are those of openais.
+LIBRARY_LINKS := libSaEvt.so libSaEvt.so.1 libSaEvt.so.2 libSaEvt.so.3
+HEADERS := saAis.h saEvt.h
+PC_FILES := libSaEvt.pc opensaf-evt.pc
+MAN_PAGES := $(wildcard packaging/man/*.[1-8])
+EXAMPLE_CONFIGS := $(wildcard packaging/*.conf)
+EXAMPLES := $(wildcard examples/*.c examples/*.h)
+
+ARCHIVE := $(CARGO_TARGET_DIR)/release/libSaEvt.a
+RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard build.rs)
+
+export CC CARGO_TARGET_DIR SAEVT_PREFIX
+
+.PHONY: all demo test install uninstall clean
+.DELETE_ON_ERROR:
+
+all: build/lib/libSaEvt.so build/sbin/saevtd
+
+# Remembers the prefix of the last build, so that another one builds again.
+ifneq ($(SAEVT_PREFIX),$(shell cat build/prefix 2>/dev/null))
+.PHONY: build/prefix
+endif
+build/prefix:
+	@mkdir -p build
+	@printf '%s\n' '$(SAEVT_PREFIX)' > $@
+
+# Root who installs what somebody else has built needs no cargo: these are plain files.
+build/cargo.stamp: $(RUST_SOURCES) build/prefix
+	$(CARGO) build --release --locked --lib --bins
+	@touch $@
+
+build/lib/$(LIBRARY): build/cargo.stamp packaging/libSaEvt.map scripts/link-library.sh
+	@mkdir -p build/lib
+	scripts/link-library.sh $(ARCHIVE) $@
+
+build/lib/libSaEvt.so: build/lib/$(LIBRARY)
+	for link in $(LIBRARY_LINKS); do ln -sf $(LIBRARY) build/lib/$$link || exit 1; done
+	@touch $@
+
+build/sbin/saevtd: build/cargo.stamp
+	@mkdir -p build/sbin
+	$(INSTALL) -m 755 $(CARGO_TARGET_DIR)/release/saevtd $@
+
+# DESTDIR is where a package is collected; the paths inside the files never contain it.
+install: all
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR) $(SBINDIR) $(INCLUDEDIR)/openais \
+	    $(PKGCONFIGDIR) $(DOCDIR)/examples)
+	$(INSTALL) -m 755 build/lib/$(LIBRARY) $(DESTDIR)$(LIBDIR)/$(LIBRARY)
+	for link in $(LIBRARY_LINKS); do \
+	    ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/$$link || exit 1; done
+	$(INSTALL) -m 755 build/sbin/saevtd $(DESTDIR)$(SBINDIR)/saevtd
+	$(INSTALL) -m 644 $(addprefix include/,$(HEADERS)) $(DESTDIR)$(INCLUDEDIR)
+	# Programs written for openais may include <openais/saEvt.h>.
+	for header in $(HEADERS); do \
+	    ln -sf ../$$header $(DESTDIR)$(INCLUDEDIR)/openais/$$header || exit 1; done
+	for file in $(PC_FILES); do \
+	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
+	        -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	        packaging/$$file.in > build/$$file && \
+	    $(INSTALL) -m 644 build/$$file $(DESTDIR)$(PKGCONFIGDIR)/$$file || exit 1; done
+	for page in $(MAN_PAGES); do \
+	    section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
+	    $(INSTALL) -d $$section && $(INSTALL) -m 644 $$page $$section || exit 1; done
+	for file in $(wildcard README.md LICENSE) $(EXAMPLE_CONFIGS); do \
+	    $(INSTALL) -m 644 $$file $(DESTDIR)$(DOCDIR) || exit 1; done
+	for file in $(EXAMPLES); do \
+	    $(INSTALL) -m 644 $$file $(DESTDIR)$(DOCDIR)/examples || exit 1; done
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(LIBRARY) $(LIBRARY_LINKS))
+	rm -f $(DESTDIR)$(SBINDIR)/saevtd
+	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(HEADERS) $(addprefix openais/,$(HEADERS)))
+	rm -f $(addprefix $(DESTDIR)$(PKGCONFIGDIR)/,$(PC_FILES))
+	for page in $(MAN_PAGES); do \
+	    rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
+	rm -rf $(DESTDIR)$(DOCDIR)
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/openais
+
+demo: all
+	rm -rf build/demo-root
+	$(MAKE) --no-print-directory install DESTDIR= PREFIX=$(CURDIR)/build/demo-root \
+	    SAEVT_PREFIX=$(SAEVT_PREFIX) > build/demo-install.log
+	examples/demo.sh build/demo-root
+
+test:
+	scripts/test.sh
+
+clean:
+	rm -rf build
+	$(CARGO) clean

@@ -1,0 +1,223 @@
+# shellcheck shell=bash
+# The stages of scripts/test.sh: each is a function that fails or passes; `set -e` is in force.
+# shellcheck disable=SC2154 # triple is set by test.sh
+
+title_of() {
+    case $1 in
+    format) echo 'the source is formatted' ;;
+    clippy) echo 'no warning of the compiler and of clippy' ;;
+    tidy) echo 'the rules of the source' ;;
+    cargo) echo 'tests in Rust' ;;
+    loom) echo 'every interleaving of the lock-free parts' ;;
+    build) echo 'release build, shared library' ;;
+    headers) echo 'the public headers in C and C++' ;;
+    install) echo 'what is installed, and that it can be removed' ;;
+    abi) echo 'the built library, and programs built for older ones' ;;
+    capi) echo 'C programs, one for each function' ;;
+    valgrind) echo 'the C programs under Valgrind' ;;
+    asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
+    demo) echo 'the demonstration' ;;
+    esac
+}
+
+# Whether a stage that ran no test has missed something.
+has_tests() {
+    case $1 in
+    format | clippy | build) return 1 ;;
+    esac
+}
+
+stage_format() {
+    if ! cargo fmt --version > /dev/null 2>&1; then
+        echo 'skip: cargo fmt: not installed'
+        return 0
+    fi
+    cargo fmt --check
+}
+
+stage_clippy() {
+    if ! cargo clippy --version > /dev/null 2>&1; then
+        echo 'skip: cargo clippy: not installed'
+        return 0
+    fi
+    need_tool cc gcc # Build scripts and macros are linked with it.
+    cargo clippy --locked --all-targets -- -D warnings
+}
+
+stage_tidy() {
+    need_file tests/tidy.rs
+    cargo test --locked --test tidy
+}
+
+stage_cargo() {
+    local file targets=(--lib --bins)
+    need_tool cc gcc
+    need_tool c++ g++
+    # Tests that miss one of these say so by themselves.
+    need_tool python3 python3 || true
+    need_tool groff groff-base || true
+    for file in tests/*.rs; do
+        [[ -e $file && $file != tests/tidy.rs ]] || continue
+        targets+=(--test "$(basename "$file" .rs)")
+    done
+    # What passing tests print is shown: it may be a skip.
+    cargo test --locked --no-fail-fast "${targets[@]}" -- --show-output
+    cargo test --locked --doc
+}
+
+stage_loom() {
+    CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom RUSTFLAGS='--cfg loom' \
+        cargo test --locked --release --lib -- loom models
+}
+
+stage_build() {
+    need_tool cc gcc
+    need_tool make make
+    need_tool objcopy binutils
+    make --no-print-directory all
+}
+
+# compile_headers COMPILER LANGUAGE STANDARD [OPTION...]: alone, twice, and in any order.
+compile_headers() {
+    local compiler=$1 language=$2 standard=$3 order
+    shift 3
+    for order in saAis.h saEvt.h 'saEvt.h saAis.h saEvt.h'; do
+        # shellcheck disable=SC2086 # The list is meant to be split into words.
+        printf '#include <%s>\n' $order | "$compiler" -x "$language" -std="$standard" -Wall \
+            -Wextra -Werror -pedantic-errors "$@" -Iinclude -fsyntax-only -
+    done
+    echo "ok - the headers compile as $standard $*"
+}
+
+stage_headers() {
+    local standard
+    need_file include/saAis.h include/saEvt.h
+    need_tool cc gcc
+    need_tool c++ g++
+    for standard in c99 c11 gnu17; do
+        compile_headers cc c "$standard"
+        compile_headers cc c "$standard" -DSA_EXTENDED_NAME_SOURCE
+    done
+    for standard in c++11 c++17; do
+        compile_headers c++ c++ "$standard"
+        compile_headers c++ c++ "$standard" -DSA_EXTENDED_NAME_SOURCE
+    done
+    if [[ $(uname -m) == x86_64 ]]; then
+        compile_headers cc c c99 -m32
+    fi
+}
+
+stage_install() {
+    local root=$PWD/build/install-root name libdir=/opt/saevt/lib64
+    need_tool pkg-config pkg-config
+    rm -rf "$root"
+    make --no-print-directory all
+    make --no-print-directory install DESTDIR="$root" PREFIX=/opt/saevt LIBDIR="$libdir" \
+        SAEVT_PREFIX="$(< build/prefix)" > /dev/null
+    for name in libSaEvt.so libSaEvt.so.1 libSaEvt.so.2 libSaEvt.so.3; do
+        [[ $(readlink "$root$libdir/$name") == libSaEvt.so.3.* ]]
+        [[ -f $root$libdir/$name ]]
+        echo "ok - $name is a link to the library"
+    done
+    for name in libSaEvt opensaf-evt; do
+        [[ $(PKG_CONFIG_PATH=$root$libdir/pkgconfig pkg-config --cflags --libs "$name" |
+            xargs) == "-I/opt/saevt/include -L$libdir -lSaEvt" ]]
+        echo "ok - pkg-config $name gives the installed places"
+    done
+    [[ -x $root/opt/saevt/sbin/saevtd && -f $root/opt/saevt/include/openais/saEvt.h ]]
+    echo 'ok - daemon and headers are in their places'
+    [[ $(ls "$root") == opt ]]
+    echo 'ok - nothing is outside the prefix'
+    # Every line of the example that is meant to be used, in use.
+    sed 's/^#\([a-z_]* = \)/\1/' "$root/opt/saevt/share/doc/saevt/saevtd.conf" \
+        > build/example.conf
+    build/sbin/saevtd --check-config --config build/example.conf
+    echo 'ok - the daemon accepts the example configuration'
+    make --no-print-directory uninstall DESTDIR="$root" PREFIX=/opt/saevt LIBDIR="$libdir" \
+        SAEVT_PREFIX="$(< build/prefix)" > /dev/null
+    [[ -z $(find "$root" -not -type d) ]]
+    echo 'ok - uninstall leaves no file behind'
+}
+
+stage_abi() {
+    need_file tests/abi.sh capi-tests/symbols.txt build/lib/libSaEvt.so
+    need_tool cc gcc
+    need_tool readelf binutils
+    tests/abi.sh
+}
+
+# A daemon whose limits a program can reach; takes the same arguments as DAEMON.
+small_daemon() {
+    local place=$PWD/build/small-limits
+    mkdir -p "$place"
+    printf '[limits]\nchannels_max = 1100\n' > "$place/saevtd.conf"
+    printf '#!/bin/sh\nexec "%s" --config "%s" "$@"\n' "$(realpath "$1")" "$place/saevtd.conf" \
+        > "$place/saevtd"
+    chmod +x "$place/saevtd"
+    echo "$place/saevtd"
+}
+
+# run_programs LIBRARY-DIRECTORY DAEMON PROGRAMS [OPTION-OF-RUN...]
+run_programs() {
+    local library=$1 daemon=$2 programs small
+    readarray -t programs <<< "$3"
+    shift 3
+    need_file capi-tests/run capi-tests/channel_limit.c "$library/libSaEvt.so" "$daemon"
+    small=$(small_daemon "$daemon")
+    SAEVTD=$(realpath "$daemon") capi-tests/run --include include --lib "$library" "$@" \
+        "${programs[@]}"
+    SAEVTD=$small capi-tests/run --include include --lib "$library" "$@" channel_limit
+}
+
+# The test programs for a daemon with the usual limits.
+programs() {
+    find capi-tests -name '*.c' ! -name 'evt_test*' ! -name channel_limit.c -printf '%f\n' |
+        sed 's/\.c$//' | LC_ALL=C sort
+}
+
+# Without those that limit their own address space, which does not go along with shadow memory;
+# the plain stage runs them.
+programs_without_memory_limit() {
+    programs | while read -r program; do
+        grep -q RLIMIT_AS "capi-tests/$program.c" || echo "$program"
+    done
+}
+
+stage_capi() {
+    run_programs build/lib build/sbin/saevtd "$(programs)"
+}
+
+stage_valgrind() {
+    if ! need_tool valgrind valgrind; then
+        echo 'skip: capi-tests under Valgrind: valgrind is not installed'
+        return 0
+    fi
+    EVT_TEST_SHORT=1 run_programs build/lib build/sbin/saevtd "$(programs_without_memory_limit)" \
+        --wrap 'valgrind -q --error-exitcode=99 --fair-sched=try --leak-check=full
+            --errors-for-leak-kinds=definite'
+}
+
+stage_asan() {
+    local place=build/asan target=$CARGO_TARGET_DIR/asan
+    if ! echo 'int main(void){}' | cc -fsanitize=address -x c -o /dev/null - 2> /dev/null; then
+        echo 'skip: capi-tests under AddressSanitizer: the C compiler has no libasan'
+        return 0
+    fi
+    # The switch is not stable yet; the variable lets the stable compiler take it.
+    CARGO_TARGET_DIR=$target RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address' \
+        cargo build --locked --release --lib --bins --target "$triple"
+    mkdir -p "$place/lib" "$place/sbin"
+    scripts/link-library.sh "$target/$triple/release/libSaEvt.a" "$place/lib/libSaEvt.so.3" \
+        -fsanitize=address
+    ln -sf libSaEvt.so.3 "$place/lib/libSaEvt.so"
+    install -m 755 "$target/$triple/release/saevtd" "$place/sbin/saevtd"
+    # Leaks are Valgrind's part: it knows definite ones from memory that lives as long as we do.
+    EVT_TEST_SHORT=1 ASAN_OPTIONS=detect_leaks=0 run_programs "$place/lib" "$place/sbin/saevtd" \
+        "$(programs_without_memory_limit)" --cflags '-fsanitize=address'
+}
+
+stage_demo() {
+    need_tool pkg-config pkg-config
+    make --no-print-directory demo
+    echo 'ok - every step of the demonstration did what it says'
+}
