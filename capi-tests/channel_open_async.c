@@ -1,4 +1,4 @@
-/* saEvtChannelOpenAsync: SAI-AIS-EVT-B.03.01, saEvtChannelOpenAsync(), SaEvtChannelOpenCallbackT. */
+/* SAI-AIS-EVT-B.03.01, saEvtChannelOpenAsync(), SaEvtChannelOpenCallbackT. */
 #include "evt_test.h"
 
 static SaEvtHandleT library;
