@@ -272,7 +272,7 @@ char child_hear(const struct child *child)
     return hear(child->from);
 }
 
-static int reap(struct child *child)
+int child_wait(struct child *child)
 {
     int status = -1;
     pid_t ended;
@@ -287,7 +287,7 @@ static int reap(struct child *child)
 
 void child_end(struct child *child)
 {
-    int status = reap(child);
+    int status = child_wait(child);
     CHECK(WIFEXITED(status));
     CHECK_EQ(0, WIFEXITED(status) ? WEXITSTATUS(status) : 255);
 }
@@ -296,7 +296,7 @@ void child_kill(struct child *child)
 {
     int status;
     CHECK(kill(child->pid, SIGKILL) == 0);
-    status = reap(child);
+    status = child_wait(child);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 

@@ -132,6 +132,8 @@ struct child child_start(const char *role, const char *argument);
 void child_say(const struct child *child, char letter);
 /* The next letter the child says, 0 when it has ended or closed its side. */
 char child_hear(const struct child *child);
+/* Waits for the end of the child; gives its status as waitpid does. */
+int child_wait(struct child *child);
 /* Waits for the end of the child and checks that it exited with 0. */
 void child_end(struct child *child);
 /* Kills the child by SIGKILL and waits for its end. */
