@@ -1,0 +1,188 @@
+/* A process that runs out of memory gets a code and lives on. */
+#include "evt_test.h"
+
+#define EVENTS_MOST 200000
+#define PATTERN_SIZE 250
+#define PATTERNS 10
+
+static SaEvtEventHandleT events[EVENTS_MOST];
+
+static void forbid_growth(size_t bytes)
+{
+    struct rlimit space;
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    NEED(file != NULL);
+    NEED(fscanf(file, "%lu", &pages) == 1);
+    fclose(file);
+    NEED(getrlimit(RLIMIT_AS, &space) == 0);
+    space.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+    NEED(setrlimit(RLIMIT_AS, &space) == 0);
+}
+
+static void allow_growth(void)
+{
+    struct rlimit space;
+    NEED(getrlimit(RLIMIT_AS, &space) == 0);
+    space.rlim_cur = space.rlim_max;
+    NEED(setrlimit(RLIMIT_AS, &space) == 0);
+}
+
+static int short_of_something(SaAisErrorT result)
+{
+    return result == SA_AIS_ERR_NO_MEMORY || result == SA_AIS_ERR_NO_RESOURCES;
+}
+
+static SaAisErrorT set_large_patterns(SaEvtEventHandleT event)
+{
+    static SaUint8T octets[PATTERN_SIZE];
+    SaEvtEventPatternT items[PATTERNS];
+    SaEvtEventPatternArrayT patterns = {0, PATTERNS, items};
+    size_t index;
+    for (index = 0; index < PATTERNS; index++) {
+        items[index].allocatedSize = 0;
+        items[index].patternSize = PATTERN_SIZE;
+        items[index].pattern = octets;
+    }
+    return saEvtEventAttributesSet(event, &patterns, 1, 0, NULL);
+}
+
+/* Allocates until something is short; every refusal leaves what was there. */
+static void allocation_is_refused_in_good_order(SaEvtChannelHandleT channel)
+{
+    SaAisErrorT result = SA_AIS_OK;
+    SaEvtEventPriorityT priority = 9;
+    size_t number = 0;
+    size_t index;
+    forbid_growth(16 * 1024 * 1024);
+    while (number < EVENTS_MOST && result == SA_AIS_OK) {
+        result = saEvtEventAllocate(channel, &events[number]);
+        if (result == SA_AIS_OK) {
+            result = set_large_patterns(events[number]);
+            number++;
+        }
+    }
+    CHECK(short_of_something(result));
+    CHECK(number > 100);
+    CHECK_AIS(SA_AIS_OK,
+              saEvtEventAttributesGet(events[0], NULL, &priority, NULL, NULL, NULL, NULL));
+    CHECK_EQ(1, priority);
+    for (index = 0; index < number; index++)
+        CHECK_AIS(SA_AIS_OK, saEvtEventFree(events[index]));
+    allow_growth();
+    CHECK_AIS(SA_AIS_OK, saEvtEventAllocate(channel, &events[0]));
+    CHECK_AIS(SA_AIS_OK, set_large_patterns(events[0]));
+    CHECK_AIS(SA_AIS_OK, saEvtEventFree(events[0]));
+}
+
+/* Arrays of patterns that the program does not free. */
+static void reading_patterns_is_refused_in_good_order(SaEvtChannelHandleT channel)
+{
+    enum { ARRAYS_MOST = 50000 };
+    static SaEvtEventPatternT *arrays[ARRAYS_MOST];
+    SaEvtEventHandleT event = event_new(channel);
+    SaAisErrorT result = SA_AIS_OK;
+    size_t number = 0;
+    size_t index;
+    NEED_OK(set_large_patterns(event));
+    forbid_growth(16 * 1024 * 1024);
+    while (number < ARRAYS_MOST) {
+        SaEvtEventPatternArrayT patterns = {0, 0, NULL};
+        result = saEvtEventAttributesGet(event, &patterns, NULL, NULL, NULL, NULL, NULL);
+        if (result != SA_AIS_OK)
+            break;
+        arrays[number++] = patterns.patterns;
+    }
+    CHECK(short_of_something(result));
+    for (index = 0; index < number; index++)
+        CHECK_AIS(SA_AIS_OK, saEvtEventPatternFree(event, arrays[index]));
+    allow_growth();
+    CHECK_AIS(SA_AIS_OK, saEvtEventFree(event));
+}
+
+/* With room for nearly nothing, and with a little more each time. */
+static void initialize_is_refused_in_good_order(void)
+{
+    size_t bytes;
+    int worked = 0;
+    for (bytes = 0; bytes <= 64u * 1024 * 1024 && !worked; bytes = bytes == 0 ? 4096 : bytes * 2) {
+        SaVersionT version = {'B', 3, 1};
+        SaEvtHandleT library = 99;
+        SaAisErrorT result;
+        forbid_growth(bytes);
+        result = saEvtInitialize(&library, NULL, &version);
+        allow_growth();
+        worked = result == SA_AIS_OK;
+        CHECK(worked || short_of_something(result) || result == SA_AIS_ERR_TRY_AGAIN);
+        if (worked)
+            CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
+        else
+            CHECK_EQ(99, library);
+    }
+    CHECK(worked);
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(library_recording()));
+}
+
+/* What cannot be received now is received later, or its loss is told. */
+static void receiving_goes_on_after_a_shortage(SaEvtHandleT library, SaEvtChannelHandleT channel)
+{
+    static char data[60000];
+    SaEvtEventHandleT event = event_with(channel, NULL, 1, 0);
+    void *blocks[64];
+    size_t number = 0;
+    size_t index;
+    size_t size;
+    subscribe_all(channel, 1);
+    drain(library);
+    for (index = 0; index < 20; index++)
+        event_publish(event, data, sizeof data);
+    settle(library);
+    forbid_growth(0);
+    for (size = 1024 * 1024; size >= 4096; size /= 2) {
+        while (number < 64 && (blocks[number] = malloc(size)) != NULL)
+            number++;
+    }
+    for (index = 0; index < 5; index++) {
+        SaAisErrorT result = saEvtDispatch(library, SA_DISPATCH_ONE);
+        CHECK(result == SA_AIS_OK || result == SA_AIS_ERR_TRY_AGAIN
+              || short_of_something(result));
+    }
+    while (number > 0)
+        free(blocks[--number]);
+    allow_growth();
+    publish_text(channel, "end", LOWEST, 0);
+    while (log_deliveries() == 0
+           || strcmp(log_delivery(log_deliveries() - 1).text, "end") != 0)
+        await_deliveries(library, log_deliveries() + 1);
+    number = log_deliveries();
+    if (number != 21) {
+        size_t lost = 0;
+        for (index = 0; index < number; index++)
+            lost += log_delivery(index).id == SA_EVT_EVENTID_LOST;
+        CHECK(lost > 0);
+    }
+    log_clear();
+    CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(channel, 1));
+    CHECK_AIS(SA_AIS_OK, saEvtEventFree(event));
+}
+
+int main(int argc, char **argv)
+{
+    SaEvtHandleT library;
+    SaEvtChannelHandleT channel;
+    SaNameT name;
+    test_begin(argc, argv);
+    if (test_instrumented()) {
+        test_skip("sanitizers and checkers take address space of their own");
+        return test_end();
+    }
+    library = library_recording();
+    channel = channel_fresh(library, &name);
+    initialize_is_refused_in_good_order();
+    allocation_is_refused_in_good_order(channel);
+    reading_patterns_is_refused_in_good_order(channel);
+    receiving_goes_on_after_a_shortage(library, channel);
+    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
+    return test_end();
+}

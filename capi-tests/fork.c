@@ -1,0 +1,125 @@
+/* fork(): the choices of this project where the AIS programming model promises nothing. */
+#include "evt_test.h"
+
+static SaEvtHandleT library;
+static SaEvtChannelHandleT channel;
+static SaEvtEventHandleT event;
+static SaNameT channel_name;
+
+static void inherited_handles_are_bad(void)
+{
+    SaSelectionObjectT object = 0;
+    SaEvtChannelHandleT opened = 0;
+    SaEvtEventHandleT allocated = 0;
+    SaEvtEventFilterArrayT filters = {0, NULL};
+    SaEvtEventIdT id = 0;
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtSelectionObjectGet(library, &object));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtDispatch(library, SA_DISPATCH_ALL));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtDispatch(library, SA_DISPATCH_BLOCKING));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE,
+                  saEvtChannelOpen(library, &channel_name, OPEN_ALL, SA_TIME_MAX, &opened));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtChannelUnlink(library, &channel_name));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtEventAllocate(channel, &allocated));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtEventSubscribe(channel, &filters, 9));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtEventUnsubscribe(channel, 1));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtEventPublish(event, "child", 5, &id));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtEventFree(event));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtChannelClose(channel));
+    CHECK_AIS_REC(SA_AIS_ERR_BAD_HANDLE, saEvtFinalize(library));
+}
+
+/* The child says by its exit status whether its checks held. */
+static void run_child(int (*body)(void))
+{
+    int status = -1;
+    pid_t child;
+    fflush(stdout);
+    child = fork();
+    NEED(child >= 0);
+    if (child == 0) {
+        test_watchdog_start();
+        log_clear();
+        _exit(body());
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    CHECK_REC(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int status_of_checks(void)
+{
+    /* test_end() prints its line to the child's copy of standard output. */
+    int status;
+    int null = open("/dev/null", O_WRONLY);
+    dup2(null, STDOUT_FILENO);
+    status = test_end();
+    fflush(stdout);
+    return status;
+}
+
+static int child_uses_inherited_handles(void)
+{
+    inherited_handles_are_bad();
+    return status_of_checks();
+}
+
+static int child_initializes_afresh(void)
+{
+    SaEvtHandleT own;
+    SaEvtChannelHandleT mine;
+    inherited_handles_are_bad();
+    own = library_recording();
+    mine = channel_open(own, &channel_name, OPEN_BOTH);
+    subscribe_all(mine, 3);
+    publish_text(mine, "from the child", LOWEST, 0);
+    EXPECT_TEXTS_OF(own, "from the child:3");
+    inherited_handles_are_bad();
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
+    return status_of_checks();
+}
+
+static int child_closes_every_descriptor(void)
+{
+    int descriptor;
+    for (descriptor = 3; descriptor < 1024; descriptor++)
+        close(descriptor);
+    return 0;
+}
+
+static int child_exits_at_once(void)
+{
+    exit(0); /* with the handlers and destructors that the library may have registered */
+}
+
+static void parent_still_works(const char *expected)
+{
+    publish_text(channel, "parent", LOWEST, 0);
+    EXPECT_TEXTS(library, expected);
+    event_publish(event, "again", 5);
+    EXPECT_TEXTS(library, "again");
+}
+
+int main(int argc, char **argv)
+{
+    test_begin(argc, argv);
+    library = library_recording();
+    channel = channel_fresh(library, &channel_name);
+    event = event_new(channel);
+    subscribe_all(channel, 1);
+    parent_still_works("parent");
+    run_child(child_uses_inherited_handles);
+    parent_still_works("parent");
+    run_child(child_exits_at_once);
+    parent_still_works("parent");
+    run_child(child_closes_every_descriptor);
+    parent_still_works("parent");
+    run_child(child_initializes_afresh);
+    parent_still_works("from the child,parent");
+    /* Events that are pending at the fork stay the parent's. */
+    publish_text(channel, "pending", LOWEST, 0);
+    settle(library);
+    run_child(child_uses_inherited_handles);
+    parent_still_works("pending,parent");
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
+    return test_end();
+}
