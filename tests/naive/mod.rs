@@ -298,7 +298,7 @@ impl Model {
         for priority in Priority::ALL {
             let of_level = self.retained.iter().filter(|each| each.draft.priority == priority);
             for each in of_level.filter(|each| each.channel == channel) {
-                if each.draft.matches(&filters) {
+                if each.deadline > now && each.draft.matches(&filters) {
                     let kind = Kind::Replay(each.draft.id, subscription);
                     items.push(Item { instance: number, priority, kind });
                 }
