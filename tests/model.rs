@@ -101,7 +101,8 @@ impl Trial {
     fn name(&mut self) -> Name {
         let names: [&[u8]; 6] =
             [b"safChnl=a", b"safChnl=b", b"safChnl=c", b"safChnl=d", b"e", b"safChnl=f"];
-        Name::new(*self.dice.pick(&names)).unwrap()
+        let chosen: &[u8] = self.dice.pick(&names);
+        Name::new(chosen).unwrap()
     }
 
     /// An instance that is open, or now and then one that is not.
@@ -374,9 +375,8 @@ impl Trial {
 
     /// Everything read, closed, unlinked: nothing may be left charged.
     fn finish(&mut self) {
-        let readable = self.inboxes.capacity > 0;
         for (target, _) in self.model.waiting() {
-            while readable {
+            loop {
                 self.sync(Some(target));
                 let record = self.inboxes.take(target);
                 assert_eq!(record, self.model.take(target));

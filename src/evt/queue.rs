@@ -139,11 +139,11 @@ impl Queue {
         instance: u32,
         channel: u32,
         (subscription, filters): (SubscriptionNo, &Rc<Filters>),
-        last: u64,
+        (next, last): (u64, u64),
     ) {
         let serial = self.next_serial();
         let filters = Rc::clone(filters);
-        let replay = Replay { serial, instance, channel, subscription, filters, next: 0, last };
+        let replay = Replay { serial, instance, channel, subscription, filters, next, last };
         self.levels[priority.index()].replays.push_back(replay);
     }
 

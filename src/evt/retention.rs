@@ -113,10 +113,6 @@ impl RetentionStore {
         found.map(|(serial, retained)| (*serial, retained))
     }
 
-    pub(super) fn has(&self, priority: Priority) -> bool {
-        !self.levels[priority.index()].is_empty()
-    }
-
     pub(super) fn events(&self) -> u64 {
         self.by_id.len() as u64
     }

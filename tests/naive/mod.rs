@@ -1,65 +1,17 @@
 //! The contract as plainly as it can be written down: flat lists, searched from end to end.
 
-use crate::desk::{Event, Record};
+mod ask;
+mod waiting;
+
+use crate::desk::Record;
 use SaEvt::evt::node::{ProcessKey, Target};
 use SaEvt::evt::{
     Attributes, Error, EventId, FilterKind, Filters, InstanceNo, Limits, Name, OpenFlags, Priority,
     Span, SubscriptionNo, Time,
 };
 use std::rc::Rc;
-
-/// What a program publishes.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) id: EventId,
-    pub(crate) priority: Priority,
-    pub(crate) retention: Span,
-    pub(crate) attributes: Attributes,
-    pub(crate) data: Vec<u8>,
-}
-
-impl Draft {
-    fn bytes(&self) -> u64 {
-        (self.attributes.packed().len() + self.data.len()) as u64
-    }
-
-    fn matches(&self, filters: &Filters) -> bool {
-        let patterns: Vec<&[u8]> = self.attributes.view().patterns().collect();
-        filters.0.iter().enumerate().all(|(at, filter)| {
-            let pattern = patterns.get(at).copied().unwrap_or(b"");
-            let (size, bytes) = (pattern.len(), filter.bytes.len());
-            match filter.kind {
-                FilterKind::PassAll => true,
-                FilterKind::Exact => pattern == filter.bytes,
-                FilterKind::Prefix => bytes <= size && pattern[..bytes] == filter.bytes,
-                FilterKind::Suffix => bytes <= size && pattern[size - bytes..] == filter.bytes,
-            }
-        })
-    }
-}
-
-#[derive(Debug, Clone)]
-enum Kind {
-    Live(Rc<Draft>, SubscriptionNo, Time),
-    Replay(EventId, SubscriptionNo),
-    Lost,
-}
-
-/// Something that waits for room in a window.
-#[derive(Debug, Clone)]
-struct Item {
-    instance: InstanceNo,
-    priority: Priority,
-    kind: Kind,
-}
-
-#[derive(Debug)]
-struct Library {
-    target: Target,
-    queue: Vec<Item>,
-    /// Unread records by priority. The flag says that a lost-event counts as pending.
-    windows: [Vec<(Record, bool)>; Priority::LEVELS],
-}
+pub(crate) use waiting::Draft;
+use waiting::{Item, Kind, Library, left, record};
 
 #[derive(Debug)]
 struct Instance {
@@ -96,28 +48,6 @@ pub(crate) struct Model {
     channels: Vec<Channel>,
     retained: Vec<Retained>,
     channel_keys: u64,
-}
-
-fn record(instance: InstanceNo, draft: &Draft, of: SubscriptionNo, left: Span) -> Record {
-    let event = Event {
-        subscription: of,
-        id: draft.id,
-        publish_time: 7,
-        retention: draft.retention,
-        left,
-        priority: draft.priority,
-        attributes: draft.attributes.packed().to_vec(),
-        data: draft.data.clone(),
-    };
-    Record { instance, event: Some(event) }
-}
-
-fn left(draft: &Draft, deadline: Time, now: Time) -> Span {
-    match draft.retention {
-        Span::ZERO => Span::ZERO,
-        Span::FOREVER => Span::FOREVER,
-        _ => Span(deadline.0.saturating_sub(now.0)),
-    }
 }
 
 impl Model {
@@ -298,7 +228,7 @@ impl Model {
         for priority in Priority::ALL {
             let of_level = self.retained.iter().filter(|each| each.draft.priority == priority);
             for each in of_level.filter(|each| each.channel == channel) {
-                if each.draft.matches(&filters) {
+                if each.deadline > now && each.draft.matches(&filters) {
                     let kind = Kind::Replay(each.draft.id, subscription);
                     items.push(Item { instance: number, priority, kind });
                 }
@@ -536,74 +466,5 @@ impl Model {
         for each in &mut self.retained {
             each.user = None;
         }
-    }
-}
-
-/// What the trial asks of the model.
-impl Model {
-    pub(crate) fn instances(&self) -> Vec<(ProcessKey, InstanceNo)> {
-        self.instances.iter().map(|each| (each.target.process, each.number)).collect()
-    }
-
-    pub(crate) fn subscriptions(
-        &self,
-        process: ProcessKey,
-        number: InstanceNo,
-    ) -> Vec<SubscriptionNo> {
-        let Some(at) = self.find(process, number) else { return Vec::new() };
-        self.instances[at].subscriptions.iter().map(|(number, _)| *number).collect()
-    }
-
-    pub(crate) fn retained_ids(&self) -> Vec<EventId> {
-        self.retained.iter().map(|each| each.draft.id).collect()
-    }
-
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        let all = self.retained.iter().map(|each| each.deadline);
-        all.filter(|deadline| *deadline < Time::MAX).min()
-    }
-
-    pub(crate) fn names(&self) -> Vec<Name> {
-        let linked = self.channels.iter().filter(|channel| channel.linked);
-        linked.map(|channel| channel.name).collect()
-    }
-
-    /// Every inbox, and whether something waits behind its window.
-    pub(crate) fn waiting(&self) -> Vec<(Target, bool)> {
-        let all = self.libraries.iter();
-        all.map(|library| (library.target, !library.queue.is_empty())).collect()
-    }
-
-    /// Channels, instances, subscriptions, queued events and bytes, retained events and bytes.
-    pub(crate) fn totals(&self) -> [u64; 7] {
-        let subscriptions = self.instances.iter().map(|each| each.subscriptions.len() as u64);
-        let queued = || self.libraries.iter().flat_map(Library::live);
-        [
-            self.channels.len() as u64,
-            self.instances.len() as u64,
-            subscriptions.sum(),
-            queued().count() as u64,
-            queued().map(Draft::bytes).sum(),
-            self.retained.len() as u64,
-            self.retained.iter().map(|each| each.draft.bytes()).sum(),
-        ]
-    }
-}
-
-impl Library {
-    fn live(&self) -> impl Iterator<Item = &Draft> {
-        self.queue.iter().filter_map(|item| match &item.kind {
-            Kind::Live(draft, ..) => Some(&**draft),
-            Kind::Replay(..) | Kind::Lost => None,
-        })
-    }
-
-    fn is_lost_unread(&self, number: InstanceNo) -> bool {
-        self.windows[0].iter().any(|(record, pending)| *pending && record.instance == number)
-    }
-
-    fn is_lost_queued(&self, number: InstanceNo) -> bool {
-        let waits = |item: &Item| item.instance == number && matches!(item.kind, Kind::Lost);
-        self.queue.iter().any(waits)
     }
 }

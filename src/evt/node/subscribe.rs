@@ -46,7 +46,7 @@ impl Node {
         account.subscriptions += 1;
         subscriber.subscriptions.insert(at, Subscription { number, filters: Rc::clone(&filters) });
         self.settle(key);
-        self.replay(key, number, &filters);
+        self.replay(key, number, &filters, now);
         let library = self.instances[key].library;
         self.drain_library(library, now, windows);
         Ok(())
@@ -69,15 +69,15 @@ impl Node {
     }
 
     /// Queues the retained events of the channel for a new subscription, at each priority.
-    fn replay(&mut self, key: u32, number: SubscriptionNo, filters: &Rc<Filters>) {
+    fn replay(&mut self, key: u32, number: SubscriptionNo, filters: &Rc<Filters>, now: Time) {
         let instance = &self.instances[key];
         let retention = &self.channels[instance.channel].retention;
         let queue = &mut self.libraries[instance.library].queue;
+        let last = self.retained_serial;
         for priority in Priority::ALL {
-            if retention.has(priority) {
+            if let Some((first, _)) = retention.next(priority, (0, last), now, filters) {
                 let subscription = (number, filters);
-                let last = self.retained_serial;
-                queue.push_replay(priority, key, instance.channel, subscription, last);
+                queue.push_replay(priority, key, instance.channel, subscription, (first, last));
             }
         }
     }
