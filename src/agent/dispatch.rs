@@ -132,7 +132,13 @@ fn attend(library: &Library) {
 fn take(library: &Arc<Library>) -> Result<Option<Callback>, Error> {
     loop {
         let mut reader = library.reader.lock();
-        let Some(found) = peek(library, &mut reader) else { return Ok(None) };
+        let Some(found) = peek(library, &mut reader) else {
+            if std::mem::take(&mut reader.nonsense) {
+                drop(reader);
+                return Err(broken(library));
+            }
+            return Ok(None);
+        };
         let Found { priority, position, header, instance, subscription } = found;
         let event = match header.kind {
             InKind::Lost => lost_event(header.publish_time)?,
@@ -140,8 +146,8 @@ fn take(library: &Arc<Library>) -> Result<Option<Callback>, Error> {
         };
         let (Some(event), data_bytes) = event else {
             advance(library, &mut reader, priority, position, &header);
-            library.link.connection().inspect(|connection| library.link.down(connection));
-            return Err(Error::Library);
+            drop(reader);
+            return Err(broken(library));
         };
         let handle = match instance.events.write().add(Event::Received(event)) {
             Ok(handle) => handle,
@@ -155,6 +161,14 @@ fn take(library: &Arc<Library>) -> Result<Option<Callback>, Error> {
         }
         return Ok(Some(Callback::Delivered { subscription, event: handle, data_bytes }));
     }
+}
+
+/// The node has written what cannot be: this link to it ends. No lock is held by the caller.
+fn broken(library: &Library) -> Error {
+    if let Some(connection) = library.link.connection() {
+        library.link.down(&connection);
+    }
+    Error::Library
 }
 
 /// A record that would be called back.
@@ -178,6 +192,7 @@ pub(super) fn peek(library: &Library, reader: &mut Reader) -> Option<Found> {
                     // The window cannot be trusted: take what is said to be there as read.
                     let written = library.inbox.ring(priority).written();
                     reader.at[priority.index()] = written;
+                    reader.nonsense = true;
                     library.inbox.ring(priority).advance(written);
                     break;
                 }

@@ -130,12 +130,19 @@ impl Link {
 
     /// Puts a new connection in place, after everything has been restored on it.
     pub(super) fn install(&self, connection: Arc<Connection>) {
-        *self.control.lock() = Some(connection);
+        // Under the lock to the end: `down` of this connection must not come in between.
+        let mut control = self.control.lock();
+        *control = Some(connection);
         let mut retry = self.retry.lock();
         (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
         drop(retry);
         descriptor::arm(self.timer.as_fd(), 0);
         self.up.store(true, Ordering::Release);
+    }
+
+    /// Whether this is the present connection.
+    pub(super) fn is_present(&self, connection: &Connection) -> bool {
+        self.control.lock().as_ref().is_some_and(|present| std::ptr::eq(&**present, connection))
     }
 
     /// Notes that a connection has ended: all who wait on it are told.
@@ -146,6 +153,9 @@ impl Link {
         }
         self.up.store(false, Ordering::Release);
         *control = None;
+        // Whoever waits on a selection object must come and try to reach the node again. Only that
+        // attempt takes the timer off: a dispatch that is settling just now does not.
+        descriptor::arm(self.timer.as_fd(), 1);
         drop(control);
         connection.handover.end();
         for open in connection.end_opens() {
@@ -276,9 +286,10 @@ impl Link {
             let reply::Body::Block { first, count } = received.reply.body else {
                 return Err(Error::Library);
             };
+            let end = first.0.checked_add(u64::from(count)).filter(|end| *end > first.0);
+            let end = end.ok_or(Error::Library)?;
             let mut ids = self.ids.lock();
-            ids.next = first.0;
-            ids.end = first.0 + u64::from(count);
+            (ids.next, ids.end) = (first.0, end);
             ids.blocks.push_back((first, count));
             if ids.blocks.len() > BLOCKS_KEPT {
                 ids.blocks.pop_front();
