@@ -20,6 +20,15 @@ fn begin(library: &Arc<Library>, flags: OpenFlags) -> Result<(Taken, Arc<Instanc
     Ok((taken, Arc::new(Instance::new(taken, Arc::clone(library), flags))))
 }
 
+/// From release B.02 on only distinguished names may be created.
+///
+/// - [`Error::InvalidParam`].
+pub(super) fn check_name(library: &Library, name: &Name, flags: OpenFlags) -> Result<(), Error> {
+    let dns = library.version >= Version::B02 && library.link.limits.channel_names_are_dns;
+    let refused = dns && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn();
+    if refused { Err(Error::InvalidParam) } else { Ok(()) }
+}
+
 fn request(library: &Library, instance: &Instance, name: &Name, asynchronous: bool) -> Body {
     let limits = &library.link.limits;
     Body::Open {
@@ -129,6 +138,9 @@ pub(super) fn close(instance: &Arc<Instance>) {
     library.instances.lock().remove(&instance.slot);
     forget_patterns(instance);
     library.link.tell(Body::Close { instance: instance.number });
+    if let Some(process) = process::existing() {
+        process.channels.write().release(instance.slot);
+    }
     library.settle(false);
 }
 

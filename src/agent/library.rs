@@ -3,7 +3,7 @@
 use super::connection::{Connection, PendingOpen};
 use super::instance::Instance;
 use super::link::Link;
-use super::{Callbacks, Handle, Version};
+use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
 use crate::sys::{descriptor, socket};
@@ -42,7 +42,6 @@ pub(super) struct Reader {
 
 /// One library handle.
 pub(super) struct Library {
-    pub(super) handle: Handle,
     pub(super) number: LibraryNo,
     pub(super) version: Version,
     pub(super) callbacks: Box<dyn Callbacks>,
@@ -59,7 +58,6 @@ pub(super) struct Library {
 
 /// What a new library handle is made of.
 pub(super) struct Parts {
-    pub(super) handle: Handle,
     pub(super) number: LibraryNo,
     pub(super) version: Version,
     pub(super) callbacks: Box<dyn Callbacks>,
@@ -76,7 +74,6 @@ impl Library {
         // Asleep from the start: the first event must ring.
         parts.inbox.agent_bell().fall_asleep();
         Self {
-            handle: parts.handle,
             number: parts.number,
             version: parts.version,
             callbacks: parts.callbacks,

@@ -4,6 +4,7 @@ use super::connection::{Connection, Received};
 use super::library::Library;
 use super::place::Place;
 use super::process::{forget_descriptor, note_descriptor};
+use super::restore::Restored;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
 use crate::sys::{clock, descriptor};
@@ -128,9 +129,11 @@ impl Link {
         self.control.lock().clone()
     }
 
-    /// Puts a new connection in place, after everything has been restored on it.
-    pub(super) fn install(&self, connection: Arc<Connection>) {
+    /// Puts a new connection in place, after everything has been restored on it. What has ended
+    /// since is told before anybody can ask for something new.
+    pub(super) fn install(&self, connection: Arc<Connection>, restored: &Restored) {
         *self.control.lock() = Some(connection);
+        restored.ended().for_each(|body| self.tell(body));
         let mut retry = self.retry.lock();
         (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
         drop(retry);

@@ -120,7 +120,7 @@ fn make_library(
         Ok((inbox, memory, bell)) => {
             let link = Arc::clone(link);
             let handle = taken.handle;
-            let parts = Parts { handle, number, version, callbacks, link, inbox, memory, bell };
+            let parts = Parts { number, version, callbacks, link, inbox, memory, bell };
             let library = Arc::new(Library::new(parts));
             library.link.libraries.lock().insert(number, Arc::downgrade(&library));
             process.libraries.write().fill(taken, library);
@@ -171,15 +171,22 @@ pub fn finalize(library: Handle) -> Result<(), Error> {
     let library = process.libraries.write().remove(library)?;
     library.end();
     let instances = std::mem::take(&mut *library.instances.lock());
+    let mut slots = Vec::new();
     for instance in instances.values() {
-        // Closed by another thread meanwhile is as good.
-        let _ = process.channels.write().remove(instance.handle);
+        // What another thread closes meanwhile is told and released there.
+        if process.channels.write().remove(instance.handle).is_ok() {
+            slots.push(instance.slot);
+        }
         instance.close();
         channels::forget_patterns(instance);
     }
     library.completions.lock().clear();
     library.link.libraries.lock().remove(&library.number);
     library.link.tell(Body::LibraryClose { library: library.number });
+    let mut channels = process.channels.write();
+    slots.into_iter().for_each(|slot| channels.release(slot));
+    drop(channels);
+    process.libraries.write().release(library.number.0 as usize);
     leave_link(process);
     Ok(())
 }
@@ -192,6 +199,7 @@ pub fn channel_open(
     timeout: i64,
 ) -> Result<Handle, Error> {
     let library = process::library(library)?;
+    channels::check_name(&library, name, flags)?;
     let timeout = Span::from_sa_time(timeout).unwrap_or_default();
     if timeout == Span::ZERO {
         return Err(Error::Timeout);
@@ -207,6 +215,7 @@ pub fn channel_open_async(
     flags: OpenFlags,
 ) -> Result<(), Error> {
     let library = process::library(library)?;
+    channels::check_name(&library, name, flags)?;
     if !library.callbacks.has_open() {
         return Err(Error::Init);
     }

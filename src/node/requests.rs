@@ -42,7 +42,7 @@ impl Server {
             let (code, body, descriptors) = self.handle(slot, process, waiting);
             let Some(client) = self.clients[slot].as_mut() else { return false };
             if id != 0 {
-                client.reply_with(id, code, body, descriptors);
+                client.reply(id, code, body, descriptors);
             }
         }
     }

@@ -106,18 +106,16 @@ impl Node {
         if flags.is_empty() {
             return Err(Error::BadFlags);
         }
+        let checked = names_are_dns && self.limits.channel_names_are_dns;
+        if checked && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn() {
+            return Err(Error::InvalidParam);
+        }
         let library = self.prepare_instance(process, library, instance)?;
         let linked = self.names.get(name).copied();
         let channel = match linked {
             Some(channel) => channel,
             None if !flags.contains(OpenFlags::CREATE) => return Err(Error::NotExist),
-            None => {
-                let checked = names_are_dns && self.limits.channel_names_are_dns;
-                if checked && !name.is_channel_dn() {
-                    return Err(Error::InvalidParam);
-                }
-                self.create(name)?
-            }
+            None => self.create(name)?,
         };
         let incarnation = self.channels[channel].incarnation;
         if let Err(error) = self.enter(process, library, instance, channel, flags, None) {
