@@ -73,6 +73,12 @@ impl Queue {
             && self.levels.iter().all(|level| level.live.is_empty() && level.replays.is_empty())
     }
 
+    /// The priorities at which something waits, a bit for each.
+    pub(super) fn levels(&self) -> u8 {
+        let busy = Priority::ALL.into_iter().filter(|priority| !self.is_clear(*priority));
+        busy.fold(0, |levels, priority| levels | 1 << priority.number())
+    }
+
     /// Whether nothing waits at a priority.
     pub(super) fn is_clear(&self, priority: Priority) -> bool {
         self.head(priority).is_none()

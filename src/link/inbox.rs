@@ -180,15 +180,22 @@ impl Inbox {
         Bell(&self.header().agent_bell.0)
     }
 
-    /// Node: says whether it holds more for this handle than the window does.
-    pub fn set_backlog(&self, more: bool) {
-        self.header().backlog.0.store(u32::from(more), Ordering::SeqCst);
+    /// Node: says at which priorities it holds more for this handle than the window does: bit `p`
+    /// is priority `p`.
+    pub fn set_backlog(&self, levels: u8) {
+        self.header().backlog.0.store(u32::from(levels), Ordering::SeqCst);
     }
 
-    /// Whether the node holds more, or held more when it died.
+    /// Whether the node holds more at any priority, or held more when it died.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         self.header().backlog.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether the node holds more at one priority.
+    #[must_use]
+    pub fn has_backlog_at(&self, priority: Priority) -> bool {
+        self.header().backlog.0.load(Ordering::Acquire) & 1 << priority.number() != 0
     }
 
     /// The word by which the node says that it waits for room: the agent rings after it has read.

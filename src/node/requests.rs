@@ -100,8 +100,10 @@ impl Server {
             Body::Credit { events, bytes } => self.credit(slot, process, events, bytes),
             Body::Ids => self.ids(process),
             Body::Refill { library } => {
-                self.refill(Target { process, library });
-                only(Ok(()))
+                let to = Target { process, library };
+                self.refill(to);
+                let events = self.core.queued(to);
+                (Ok(()), reply::Body::Queued { events }, Vec::new())
             }
             Body::Restored => {
                 self.restored(slot);

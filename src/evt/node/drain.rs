@@ -41,14 +41,21 @@ impl Node {
         self.tell_backlog(key, windows);
     }
 
-    /// Tells the driver when the queue has become empty or non-empty.
+    /// Tells the driver when the queue of a priority has become empty or non-empty.
     pub(super) fn tell_backlog(&mut self, key: u32, windows: &mut dyn Windows) {
         let library = &mut self.libraries[key];
-        let more = !library.queue.is_empty();
-        if library.backlog != more {
-            library.backlog = more;
-            windows.backlog(library.target, more);
+        let levels = library.queue.levels();
+        if library.backlog != levels {
+            library.backlog = levels;
+            windows.backlog(library.target, levels);
         }
+    }
+
+    /// How many live events and lost-events wait for a library handle, besides its window and
+    /// retained events that are read from their store.
+    #[must_use]
+    pub fn queued(&self, to: Target) -> u64 {
+        self.library_key(to.process, to.library).map_or(0, |key| self.libraries[key].queue.events())
     }
 
     fn drain_level(&mut self, key: u32, at: Priority, now: Time, windows: &mut dyn Windows) {

@@ -60,7 +60,7 @@ impl Node {
         }
         let target = Target { process, library };
         let queue = Queue::default();
-        let made = Library { target, queue, backlog: false, instances: Vec::new() };
+        let made = Library { target, queue, backlog: 0, instances: Vec::new() };
         owner.libraries.insert(library, self.libraries.insert(made)?);
         Ok(())
     }
