@@ -186,12 +186,13 @@ impl Ledger {
 
     /// Adds credit whatever the bounds say: it was spent before a restart.
     pub(super) fn add_credit(&mut self, user: u32, account: &mut Account, events: u64, bytes: u64) {
-        self.users.entry(user).or_default().credit_events += events;
+        if events > 0 {
+            self.users.entry(user).or_default().credit_events += events;
+        }
         self.credit_events += events;
         self.credit_bytes += bytes;
         account.credit_events += events;
         account.credit_bytes += bytes;
-        self.tidy(user);
     }
 
     /// Takes credit back: at most what the account holds.

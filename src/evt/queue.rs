@@ -27,7 +27,8 @@ pub(super) struct Replay {
     serial: u64,
     pub(super) instance: u32,
     pub(super) channel: u32,
-    pub(super) subscription: SubscriptionNo,
+    /// None when the subscription is gone and what it had still to get goes to those that remain.
+    pub(super) subscription: Option<SubscriptionNo>,
     pub(super) filters: Rc<Filters>,
     pub(super) next: u64,
     pub(super) last: u64,
@@ -60,6 +61,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Replays of removed subscriptions that are kept for an instance at a priority: enough for
+    /// programs that change their filters, and a bound for those that do nothing else.
+    const LEFT_OVER_MAX: usize = 8;
+
     pub(super) const fn events(&self) -> u64 {
         self.events
     }
@@ -149,6 +154,7 @@ impl Queue {
     ) {
         let serial = self.next_serial();
         let filters = Rc::clone(filters);
+        let subscription = Some(subscription);
         let replay = Replay { serial, instance, channel, subscription, filters, next, last };
         self.levels[priority.index()].replays.push_back(replay);
     }
@@ -213,12 +219,16 @@ impl Queue {
         self.lost.retain(|(_, waiting)| *waiting != instance);
     }
 
-    /// Drops the replays of a subscription, and gives its live events to the subscription that
-    /// `rematch` names, or drops them.
+    /// Gives the live events of a subscription to the subscription that `rematch` names, or drops
+    /// them. Its replays keep their place and are matched when their turn comes, so that no
+    /// retained event falls behind a later one; unless nothing `remains`, or the instance has
+    /// [`Queue::LEFT_OVER_MAX`] such replays already: then what they hold comes with the
+    /// replays of the remaining subscriptions alone.
     pub(super) fn unsubscribe(
         &mut self,
         instance: u32,
         subscription: SubscriptionNo,
+        remains: bool,
         mut rematch: impl FnMut(&EventRecord) -> Option<SubscriptionNo>,
     ) {
         if self.is_empty() {
@@ -233,8 +243,15 @@ impl Queue {
             other.is_some()
         });
         for level in &mut self.levels {
-            level.replays.retain(|replay| {
-                replay.instance != instance || replay.subscription != subscription
+            let of_instance = level.replays.iter().filter(|replay| replay.instance == instance);
+            let left_over = of_instance.filter(|replay| replay.subscription.is_none()).count();
+            let keep = remains && left_over < Self::LEFT_OVER_MAX;
+            level.replays.retain_mut(|replay| {
+                let gone = replay.instance == instance && replay.subscription == Some(subscription);
+                if gone {
+                    replay.subscription = None;
+                }
+                !gone || keep
             });
         }
     }

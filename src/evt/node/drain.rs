@@ -99,15 +99,21 @@ impl Node {
     ) -> Option<()> {
         let library = &mut self.libraries[key];
         let replay = library.queue.first_replay(at)?;
-        let retention = &self.channels[replay.channel].retention;
+        let channel = &self.channels[replay.channel];
+        let taker = |record: &EventRecord| match replay.subscription {
+            _ if !record.matches(&replay.filters) => None,
+            None => channel.index.first_match(replay.instance, record.view()?),
+            number => number,
+        };
         let span = (replay.next, replay.last);
-        let Some((serial, retained)) = retention.next(at, span, now, &replay.filters) else {
+        let next = channel.retention.next(at, span, now, taker);
+        let Some((serial, retained, subscription)) = next else {
             library.queue.pop_replay(at);
             return Some(());
         };
         replay.next = serial;
         let instance = self.instances[replay.instance].number;
-        let what = stored(&retained.record, replay.subscription, now, retained.deadline);
+        let what = stored(&retained.record, subscription, now, retained.deadline);
         windows.put(library.target, &Delivery { instance, what })?;
         replay.next = serial + 1;
         Some(())
