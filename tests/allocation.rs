@@ -38,15 +38,14 @@ static ALLOCATOR: Counting = Counting;
 #[derive(Default)]
 struct Roomy {
     written: u64,
-    bytes: usize,
 }
 
 impl Windows for Roomy {
     fn put(&mut self, _to: Target, delivery: &Delivery<'_>) -> Option<u64> {
-        self.written += 1;
         if let What::Event { data: Data::Stored(data), .. } = delivery.what {
-            self.bytes += data.len();
+            assert_eq!(data.len(), 100);
         }
+        self.written += 1;
         Some(self.written)
     }
 

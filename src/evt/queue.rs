@@ -86,7 +86,9 @@ impl Queue {
 
     /// Whether nothing waits at a priority.
     pub(super) fn is_clear(&self, priority: Priority) -> bool {
-        self.head(priority).is_none()
+        let level = &self.levels[priority.index()];
+        let lost = priority == Priority::HIGHEST && !self.lost.is_empty();
+        level.live.is_empty() && level.replays.is_empty() && !lost
     }
 
     /// What comes first at a priority.
