@@ -157,22 +157,26 @@ small_daemon() {
     echo "$place/saevtd"
 }
 
+# The test programs that go to the limit of channels.
+readonly small_programs=(channel_limit death)
+
 # run_programs LIBRARY-DIRECTORY DAEMON PROGRAMS [OPTION-OF-RUN...]
 run_programs() {
     local library=$1 daemon=$2 programs small
     readarray -t programs <<< "$3"
     shift 3
-    need_file capi-tests/run capi-tests/channel_limit.c "$library/libSaEvt.so" "$daemon"
+    need_file capi-tests/run "$library/libSaEvt.so" "$daemon"
     small=$(small_daemon "$daemon")
     SAEVTD=$(realpath "$daemon") capi-tests/run --include include --lib "$library" "$@" \
         "${programs[@]}"
-    SAEVTD=$small capi-tests/run --include include --lib "$library" "$@" channel_limit
+    SAEVTD=$small capi-tests/run --include include --lib "$library" "$@" \
+        "${small_programs[@]}"
 }
 
 # The test programs for a daemon with the usual limits.
 programs() {
-    find capi-tests -name '*.c' ! -name 'evt_test*' ! -name channel_limit.c -printf '%f\n' |
-        sed 's/\.c$//' | LC_ALL=C sort
+    find capi-tests -name '*.c' ! -name 'evt_test*' -printf '%f\n' | sed 's/\.c$//' |
+        grep -vxF -f <(printf '%s\n' "${small_programs[@]}") | LC_ALL=C sort
 }
 
 # Without those that limit their own address space, which does not go along with shadow memory;
