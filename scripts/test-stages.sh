@@ -66,7 +66,7 @@ stage_cargo() {
 }
 
 stage_loom() {
-    CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom RUSTFLAGS='--cfg loom' \
+    CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS='--cfg loom' \
         cargo test --locked --release --lib -- loom models
 }
 
@@ -208,8 +208,9 @@ stage_asan() {
         return 0
     fi
     # The switch is not stable yet; the variable lets the stable compiler take it.
-    CARGO_TARGET_DIR=$target RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address' \
-        cargo build --locked --release --lib --bins --target "$triple"
+    CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=off RUSTC_BOOTSTRAP=1 \
+        RUSTFLAGS='-Zsanitizer=address' cargo build --locked --release \
+        --lib --bins --target "$triple"
     mkdir -p "$place/lib" "$place/sbin"
     scripts/link-library.sh "$target/$triple/release/libSaEvt.a" "$place/lib/libSaEvt.so.3" \
         -fsanitize=address
