@@ -57,8 +57,8 @@ impl Windows for Roomy {
         into.extend_from_slice(&[7; 100]);
     }
 
-    fn backlog(&mut self, to: Target, more: bool) {
-        unreachable!("{to:?} {more}");
+    fn backlog(&mut self, to: Target, levels: u8) {
+        unreachable!("{to:?} {levels}");
     }
 }
 

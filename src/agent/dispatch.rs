@@ -200,10 +200,9 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
             library.link.connection().inspect(|connection| library.link.down(connection));
             return Err(Error::Library);
         };
-        let handle = match instance.events.write().add(Event::Received(event)) {
-            Ok(handle) => handle,
+        let Ok(handle) = instance.events.write().add(Event::Received(event)) else {
             // No room in the program: the record stays where it is.
-            Err(_) => return Err(Error::TryAgain),
+            return Err(Error::TryAgain);
         };
         advance(library, &mut reader, priority, position, &header);
         drop(reader);

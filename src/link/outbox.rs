@@ -159,7 +159,7 @@ impl Outbox {
     /// Adds credit for `events` events of `bytes` bytes together: the node's grants, or what the
     /// agent spent on a publication that then had no room.
     pub fn add_credit(&self, events: u64, bytes: u64) {
-        let word = events << CREDIT_SHIFT | bytes / UNIT;
+        let word = (events << CREDIT_SHIFT) | (bytes / UNIT);
         self.header().credit.0.fetch_add(word, Ordering::AcqRel);
     }
 

@@ -77,14 +77,19 @@ impl Server {
                 only(Ok(()))
             }
             Body::Unlink { name } => only(self.unlink(slot, &name)),
-            Body::Subscribe { instance, number, filters } => only(self.core.subscribe(
-                process,
-                instance,
-                number,
-                filters,
-                self.now,
-                &mut self.inboxes,
-            )),
+            Body::Subscribe { instance, number, filters } => {
+                // What others published before this call must not come as if it were new.
+                self.take_all();
+                let subscribed = self.core.subscribe(
+                    process,
+                    instance,
+                    number,
+                    filters,
+                    self.now,
+                    &mut self.inboxes,
+                );
+                only(subscribed)
+            }
             Body::Unsubscribe { instance, number } => {
                 only(self.core.unsubscribe(process, instance, number))
             }
