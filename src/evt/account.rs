@@ -70,7 +70,8 @@ impl Numbers {
     /// claimed it.
     pub(super) fn adopt(&mut self, block: IdBlock) -> bool {
         let start = IdBlock::start_of(block.first);
-        let whole = block.count == IdBlock::COUNT && block.first.0 % u64::from(block.count) == 0;
+        let whole =
+            block.count == IdBlock::COUNT && block.first.0.is_multiple_of(u64::from(block.count));
         whole && start > 0 && start < self.began && self.adopted.insert(block.first)
     }
 

@@ -130,7 +130,10 @@ impl Inbox {
                 return Ok(None);
             }
             let rest = ring.rest(position).min(there);
-            if there > self.ring_bytes as u64 || there % UNIT != 0 || position % UNIT != 0 {
+            if there > self.ring_bytes as u64
+                || !there.is_multiple_of(UNIT)
+                || !position.is_multiple_of(UNIT)
+            {
                 return Err(Nonsense);
             }
             let mut first = [0; 8];

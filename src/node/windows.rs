@@ -33,7 +33,7 @@ impl Window {
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
-            let right = written % UNIT == 0 && ring.room(written, 0).is_some();
+            let right = written.is_multiple_of(UNIT) && ring.room(written, 0).is_some();
             if !right {
                 return None;
             }

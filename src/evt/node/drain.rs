@@ -124,12 +124,12 @@ impl Node {
         let library = &mut self.libraries[key];
         let waiting = library.queue.first_lost()?;
         let instance = &mut self.instances[waiting];
-        if let Lost::Queued { previous: Some(position) } = instance.lost {
-            if !windows.consumed(library.target, Priority::HIGHEST, position) {
-                instance.lost = Lost::Sent(position);
-                library.queue.pop_lost();
-                return Some(());
-            }
+        if let Lost::Queued { previous: Some(position) } = instance.lost
+            && !windows.consumed(library.target, Priority::HIGHEST, position)
+        {
+            instance.lost = Lost::Sent(position);
+            library.queue.pop_lost();
+            return Some(());
         }
         let delivery = Delivery { instance: instance.number, what: What::Lost };
         let position = windows.put(library.target, &delivery)?;
