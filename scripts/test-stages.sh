@@ -13,6 +13,7 @@ title_of() {
     headers) echo 'the public headers in C and C++' ;;
     install) echo 'what is installed, and that it can be removed' ;;
     abi) echo 'the built library, and programs built for older ones' ;;
+    readme) echo 'the programs in README.md' ;;
     capi) echo 'C programs, one for each function' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
@@ -144,6 +145,12 @@ stage_abi() {
     need_tool cc gcc
     need_tool readelf binutils
     tests/abi.sh
+}
+
+stage_readme() {
+    need_file README.md build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool cc gcc
+    tests/readme.sh
 }
 
 # A daemon whose limits a program can reach; takes the same arguments as DAEMON.

@@ -45,7 +45,7 @@ pub enum Version {
     B03,
 }
 
-/// What the program registered with `saEvtInitialize`; called only inside [`dispatch`], without
+/// What the program registered with `saEvtInitialize`; called only inside [`dispatch()`], without
 /// any lock held.
 pub trait Callbacks: Send + Sync {
     /// Whether an open callback was registered.
@@ -59,7 +59,7 @@ pub trait Callbacks: Send + Sync {
     fn deliver(&self, subscription: SubscriptionId, event: Handle, data_bytes: u64);
 }
 
-/// How much [`dispatch`] does.
+/// How much [`dispatch()`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DispatchFlags {
     /// At most one callback.
