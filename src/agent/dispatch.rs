@@ -189,7 +189,13 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
             refills = if refill(library).is_some() { refills - 1 } else { 0 };
             continue;
         }
-        let Some(found) = found else { return Ok(None) };
+        let Some(found) = found else {
+            if std::mem::take(&mut reader.nonsense) {
+                drop(reader);
+                return Err(broken(library));
+            }
+            return Ok(None);
+        };
         let Found { priority, position, header, instance, subscription } = found;
         let event = match header.kind {
             InKind::Lost => lost_event(header.publish_time)?,
@@ -197,8 +203,8 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
         };
         let (Some(event), data_bytes) = event else {
             advance(library, &mut reader, priority, position, &header);
-            library.link.connection().inspect(|connection| library.link.down(connection));
-            return Err(Error::Library);
+            drop(reader);
+            return Err(broken(library));
         };
         let Ok(handle) = instance.events.write().add(Event::Received(event)) else {
             // No room in the program: the record stays where it is.
@@ -212,6 +218,14 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
         }
         return Ok(Some(Callback::Delivered { subscription, event: handle, data_bytes }));
     }
+}
+
+/// The node has written what cannot be: this link to it ends. No lock is held by the caller.
+fn broken(library: &Library) -> Error {
+    if let Some(connection) = library.link.connection() {
+        library.link.down(&connection);
+    }
+    Error::Library
 }
 
 /// A record that would be called back.
@@ -235,6 +249,7 @@ pub(super) fn peek(library: &Library, reader: &mut Reader) -> Option<Found> {
                     // The window cannot be trusted: take what is said to be there as read.
                     let written = library.inbox.ring(priority).written();
                     reader.at[priority.index()] = written;
+                    reader.nonsense = true;
                     library.inbox.ring(priority).advance(written);
                     break;
                 }

@@ -36,6 +36,8 @@ struct SelectionObject {
 pub(super) struct Reader {
     /// Next position to read, by priority.
     pub(super) at: [u64; Priority::LEVELS],
+    /// The node wrote what cannot be; the next dispatch says so.
+    pub(super) nonsense: bool,
     bell: Option<OwnedFd>,
     object: Option<SelectionObject>,
 }
@@ -80,7 +82,12 @@ impl Library {
             link: parts.link,
             inbox: parts.inbox,
             memory: parts.memory,
-            reader: Mutex::new(Reader { at: [0; 4], bell: Some(parts.bell), object: None }),
+            reader: Mutex::new(Reader {
+                at: [0; 4],
+                nonsense: false,
+                bell: Some(parts.bell),
+                object: None,
+            }),
             instances: Mutex::new(BTreeMap::new()),
             completions: Mutex::new(VecDeque::new()),
             opening: AtomicUsize::new(0),
@@ -144,13 +151,15 @@ impl Library {
                 descriptor::epoll_remove(object.set.as_fd(), bell.as_raw_fd());
             }
         }
-        // Whoever waits must come and try to reach the node again.
-        reader.raise();
     }
 
     /// The node is back: its new bell.
     pub(super) fn reconnected(&self, bell: OwnedFd, connection: &Connection) -> io::Result<()> {
         let mut reader = self.reader.lock();
+        if !self.link.is_present(connection) {
+            // Gone again; `disconnected` has been here, and this bell would report its end for ever.
+            return Ok(());
+        }
         note_descriptor(bell.as_raw_fd());
         if let Some(object) = &reader.object {
             let readable = libc::EPOLLIN as u32;
@@ -221,7 +230,7 @@ impl Library {
         {
             return true;
         }
-        super::dispatch::peek(self, reader).is_some()
+        super::dispatch::peek(self, reader).is_some() || reader.nonsense
     }
 
     /// Waits until the selection object is readable.

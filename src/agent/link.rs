@@ -132,13 +132,21 @@ impl Link {
     /// Puts a new connection in place, after everything has been restored on it. What has ended
     /// since is told before anybody can ask for something new.
     pub(super) fn install(&self, connection: Arc<Connection>, restored: &Restored) {
-        *self.control.lock() = Some(connection);
-        restored.ended().for_each(|body| self.tell(body));
+        // Under the lock to the end: `down` of this connection must not come in between, and what
+        // ends from now on finds the connection.
+        let mut control = self.control.lock();
+        restored.ended().for_each(|body| self.tell_by(&connection, body));
+        *control = Some(connection);
         let mut retry = self.retry.lock();
         (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
         drop(retry);
         descriptor::arm(self.timer.as_fd(), 0);
         self.up.store(true, Ordering::Release);
+    }
+
+    /// Whether this is the present connection.
+    pub(super) fn is_present(&self, connection: &Connection) -> bool {
+        self.control.lock().as_ref().is_some_and(|present| std::ptr::eq(&**present, connection))
     }
 
     /// Notes that a connection has ended: all who wait on it are told.
@@ -149,6 +157,9 @@ impl Link {
         }
         self.up.store(false, Ordering::Release);
         *control = None;
+        // Whoever waits on a selection object must come and try to reach the node again. Only that
+        // attempt takes the timer off: a dispatch that is settling just now does not.
+        descriptor::arm(self.timer.as_fd(), 1);
         drop(control);
         connection.handover.end();
         for open in connection.end_opens() {
@@ -220,9 +231,14 @@ impl Link {
     /// tell, and what is ended here is not restored there.
     pub(super) fn tell(&self, body: Body) {
         if let Some(connection) = self.connection() {
-            let request = Request { id: 0, barrier: self.barrier(), body };
-            let _ = connection.send(&request.encode(), &[], None);
+            self.tell_by(&connection, body);
         }
+    }
+
+    fn tell_by(&self, connection: &Connection, body: Body) {
+        let request = Request { id: 0, barrier: self.barrier(), body };
+        // A connection that has ended has nobody to tell.
+        let _ = connection.send(&request.encode(), &[], None);
     }
 
     /// Takes what the node has sent, if nobody else is reading, and notices its end.
@@ -279,9 +295,10 @@ impl Link {
             let reply::Body::Block { first, count } = received.reply.body else {
                 return Err(Error::Library);
             };
+            let end = first.0.checked_add(u64::from(count)).filter(|end| *end > first.0);
+            let end = end.ok_or(Error::Library)?;
             let mut ids = self.ids.lock();
-            ids.next = first.0;
-            ids.end = first.0 + u64::from(count);
+            (ids.next, ids.end) = (first.0, end);
             ids.blocks.push_back((first, count));
             if ids.blocks.len() > BLOCKS_KEPT {
                 ids.blocks.pop_front();

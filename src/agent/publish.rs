@@ -9,6 +9,9 @@ use crate::link::record::OutHeader;
 use crate::sys::clock;
 use crate::wire::Body;
 
+/// How often credit is asked for: other threads may have spent what the node granted.
+const CREDIT_ATTEMPTS: usize = 100;
+
 /// What goes into a record beside its header.
 struct Content<'a> {
     attributes: &'a [u8],
@@ -94,10 +97,13 @@ fn reserve_and_write(
 /// - [`Error::NoResources`]: the bound of retained events is reached.
 /// - [`Error::TryAgain`]: the node cannot be asked now.
 fn acquire_credit(link: &Link, bytes: u64) -> Result<(), Error> {
-    while !link.outbox.spend_credit(bytes) {
+    for _ in 0..CREDIT_ATTEMPTS {
+        if link.outbox.spend_credit(bytes) {
+            return Ok(());
+        }
         let deadline = clock::elapsed().after(Span(REQUEST_TIME));
         let ask = Body::Credit { events: 1, bytes: bytes.next_multiple_of(64) };
         link.ask(ask, deadline, None).map_err(|_| Error::TryAgain)?.reply.code?;
     }
-    Ok(())
+    Err(Error::TryAgain)
 }

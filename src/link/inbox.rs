@@ -4,7 +4,7 @@
 
 use super::bell::Bell;
 use super::inring::{InRing, Positions, Room, UNIT};
-use super::outbox::Place;
+use super::outbox::{Place, RING_BYTES_MAX};
 use super::record::{IN_HEADER, InHeader, InKind};
 use super::sync::{AtomicU32, Line, Ordering};
 use crate::evt::Priority;
@@ -48,7 +48,7 @@ impl Inbox {
 
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
-        if !ring_bytes.is_power_of_two() || ring_bytes < HEADER {
+        if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         let bytes = Self::memory_bytes(ring_bytes);

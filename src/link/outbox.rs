@@ -15,6 +15,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 const HEADER: usize = 4096;
 const LEVELS: usize = Priority::LEVELS;
+/// Bytes of the longest ring: the sizes of all four and what belongs to them can be added up.
+pub(super) const RING_BYTES_MAX: usize = if usize::BITS == 64 { 1 << 30 } else { 1 << 28 };
 
 /// What both sides share beside the rings.
 #[repr(C)]
@@ -53,7 +55,7 @@ impl Outbox {
 
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
-        if !ring_bytes.is_power_of_two() || ring_bytes < HEADER {
+        if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
         let bytes = Self::memory_bytes(ring_bytes);
@@ -170,19 +172,18 @@ impl Outbox {
     }
 
     /// Node: gives the pages of an empty ring back, a quarter at a time; publishers go on in the
-    /// rest meanwhile.
-    pub fn give_back(&self, priority: Priority) {
+    /// rest meanwhile. `at` is the node's own note of where it stands; gives the new one.
+    #[must_use]
+    pub fn give_back(&self, priority: Priority, mut at: u64) -> u64 {
         let ring = self.ring(priority);
         for _ in 0..LEVELS {
-            let (reserved, _, done) = ring.positions();
-            if reserved != done {
-                return;
-            }
-            let Some(slot) = ring.withdraw(done) else { return };
+            let Some(slot) = ring.withdraw(at) else { break };
             let offset = ring.offset(slot.position);
             self.mapping.give_back(self.data_offset(priority, offset), slot.bytes as usize);
             ring.release(slot);
+            at = slot.position + slot.bytes;
         }
+        at
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) const REQUESTS_MAX: usize = 64;
 /// Replies that wait for a program that does not read them; beyond, it is dropped. A well-behaved
 /// library has at most one blocking request for each of its threads and one for each open.
 const REPLIES_MAX: usize = 70_000;
+/// Bytes of such replies.
+const REPLIES_BYTES_MAX: usize = 8 << 20;
 
 /// A request and the descriptors that came with it.
 #[derive(Debug)]
@@ -60,6 +62,7 @@ pub(super) struct Client {
     /// Pages may be given back when it rests.
     pub(super) used: bool,
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
+    replies_bytes: usize,
 }
 
 impl Client {
@@ -83,6 +86,7 @@ impl Client {
             queued: false,
             used: false,
             replies: VecDeque::new(),
+            replies_bytes: 0,
         }
     }
 
@@ -113,6 +117,15 @@ impl Client {
             if hello != (self.linked.is_none() && self.requests.is_empty()) {
                 return Err("it sent a hello out of place");
             }
+            let wanted = match request.body {
+                Body::Hello { resumes, .. } | Body::LibraryOpen { resumes, .. } => {
+                    usize::from(resumes)
+                }
+                _ => 0,
+            };
+            if received.descriptors.len() != wanted {
+                return Err("it sent descriptors that nobody asked for, or too few");
+            }
             self.requests.push_back(Waiting { request, descriptors: received.descriptors });
         }
         Ok(())
@@ -126,7 +139,9 @@ impl Client {
         body: reply::Body,
         descriptors: Vec<OwnedFd>,
     ) {
-        self.replies.push_back((Reply { id, code, body }.encode(), descriptors));
+        let message = Reply { id, code, body }.encode();
+        self.replies_bytes += message.len();
+        self.replies.push_back((message, descriptors));
     }
 
     /// Sends what waits, as far as the socket takes it.
@@ -139,24 +154,32 @@ impl Client {
             let rights: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
             match socket::send(self.control.as_fd(), message, &rights) {
                 Ok(()) => {
+                    self.replies_bytes -= message.len();
                     self.replies.pop_front();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+                    ) =>
+                {
                     self.gone = true;
                     self.replies.clear();
-                }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    self.gone = true;
-                    self.replies.clear();
+                    self.replies_bytes = 0;
                 }
                 Err(_) => return Err("its control socket failed"),
             }
         }
-        if self.replies.len() > REPLIES_MAX {
+        if self.replies.len() > REPLIES_MAX || self.replies_bytes > REPLIES_BYTES_MAX {
             return Err("it does not read its replies");
         }
         Ok(())
+    }
+
+    /// Whether all replies have gone out.
+    pub(super) fn has_answered(&self) -> bool {
+        self.replies.is_empty()
     }
 
     /// Whether everything before a request's barrier has been taken. A barrier beyond what is

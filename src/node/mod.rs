@@ -368,8 +368,8 @@ impl Server {
         let process = client.process;
         if let Some(linked) = client.linked.as_mut() {
             for priority in Priority::ALL {
-                linked.outbox.give_back(priority);
-                linked.next[priority.index()] = linked.outbox.ring(priority).positions().2;
+                let next = &mut linked.next[priority.index()];
+                *next = linked.outbox.give_back(priority, *next);
             }
         }
         for to in self.inboxes.of_process(process) {

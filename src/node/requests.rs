@@ -7,7 +7,8 @@ use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
 use crate::evt::{Error, EventId, InstanceNo, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
 use crate::link::outbox::Outbox;
-use crate::link::record::VERSION;
+use crate::link::outring::UNIT;
+use crate::link::record::{POSITION_MAX, VERSION};
 use crate::sys::{descriptor, socket};
 use crate::wire::{Body, reply};
 use std::collections::BTreeSet;
@@ -224,8 +225,8 @@ impl Server {
         for priority in Priority::ALL {
             let index = priority.index();
             let (reserved, taken, done) = linked.outbox.ring(priority).positions();
-            if taken < done || reserved < taken || reserved - done > bytes as u64 || done % 64 != 0
-            {
+            let ordered = done <= taken && taken <= reserved && reserved <= POSITION_MAX;
+            if !ordered || reserved - done > bytes as u64 || done % UNIT != 0 {
                 return Err(io::Error::other("the positions of its outbox make no sense"));
             }
             linked.next[index] = done;

@@ -225,7 +225,11 @@ impl Server {
             self.drop_client(slot, why);
             return;
         }
-        self.inboxes.ring_answered();
+        if let Some(client) = self.clients[slot].as_ref()
+            && client.has_answered()
+        {
+            self.inboxes.ring_answered(client.process);
+        }
         if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
             for priority in Priority::ALL {
                 let ring = linked.outbox.ring(priority);

@@ -6,7 +6,7 @@ use crate::evt::{EventId, Priority};
 use crate::link::inbox::{Inbox, Source};
 use crate::link::inring::UNIT;
 use crate::link::outbox::{Outbox, Place};
-use crate::link::record::{IN_HEADER, InHeader, InKind};
+use crate::link::record::{IN_HEADER, InHeader, InKind, POSITION_MAX};
 use crate::sys::{clock, socket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -33,7 +33,9 @@ impl Window {
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
-            let right = written.is_multiple_of(UNIT) && ring.room(written, 0).is_some();
+            let right = written.is_multiple_of(UNIT)
+                && written <= POSITION_MAX
+                && ring.room(written, 0).is_some();
             if !right {
                 return None;
             }
@@ -166,6 +168,7 @@ impl Inboxes {
         if let Some(row) = self.table.get_mut(process.0 as usize) {
             *row = Vec::new();
         }
+        self.answered.retain(|to| to.process != process);
     }
 
     /// The handles of a process that have a window.
@@ -217,13 +220,17 @@ impl Inboxes {
         self.answered.push(to);
     }
 
-    /// Rings the programs whose asynchronous opens were answered; the replies are on their way.
-    pub(super) fn ring_answered(&mut self) {
-        for to in std::mem::take(&mut self.answered) {
-            if let Some(window) = self.get(to) {
+    /// Rings a program whose asynchronous opens were answered; the replies are on their way.
+    pub(super) fn ring_answered(&mut self, process: ProcessKey) {
+        let mut answered = std::mem::take(&mut self.answered);
+        answered.retain(|to| {
+            let own = to.process == process;
+            if own && let Some(window) = self.get(*to) {
                 window.ring();
             }
-        }
+            !own
+        });
+        self.answered = answered;
     }
 
     /// Shows everything written since the last call and rings who sleeps.

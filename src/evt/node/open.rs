@@ -55,7 +55,9 @@ impl Node {
         if owner.libraries.contains_key(&library) {
             return Err(Error::InvalidParam);
         }
-        if owner.libraries.len() as u64 >= self.limits.libraries_per_process_max {
+        // The number itself is bounded too: the driver's table is as long as the highest one.
+        let most = self.limits.libraries_per_process_max;
+        if owner.libraries.len() as u64 >= most || u64::from(library.0) >= most {
             return Err(Error::NoResources);
         }
         let target = Target { process, library };
