@@ -141,12 +141,7 @@ impl Library {
     /// The node has gone: its bell would report its end for ever.
     pub(super) fn disconnected(&self) {
         let mut reader = self.reader.lock();
-        if let Some(bell) = reader.bell.take() {
-            forget_descriptor(bell.as_raw_fd());
-            if let Some(object) = &reader.object {
-                descriptor::epoll_remove(object.set.as_fd(), bell.as_raw_fd());
-            }
-        }
+        reader.drop_bell();
         // Whoever waits must come and try to reach the node again.
         reader.raise();
     }
@@ -260,12 +255,25 @@ impl Reader {
     }
 
     /// Takes rings off the bell.
-    fn take_rings(&self) {
+    fn take_rings(&mut self) {
         let Some(bell) = &self.bell else { return };
         let mut buffer = [0; 8];
         while let Ok(Some(received)) = socket::receive(bell.as_fd(), &mut buffer) {
             if received.bytes == 0 {
+                // A dying node closes one descriptor after the other. The end of the control
+                // socket will wake this program; the end of the bell would do so for ever.
+                self.drop_bell();
                 return;
+            }
+        }
+    }
+
+    /// Lets go of the bell of a node that has gone.
+    fn drop_bell(&mut self) {
+        if let Some(bell) = self.bell.take() {
+            forget_descriptor(bell.as_raw_fd());
+            if let Some(object) = &self.object {
+                descriptor::epoll_remove(object.set.as_fd(), bell.as_raw_fd());
             }
         }
     }
