@@ -10,10 +10,16 @@
 
 #[path = "loopback/bed.rs"]
 mod bed;
+#[path = "loopback/clients.rs"]
+mod clients;
+#[path = "loopback/killing.rs"]
+mod killing;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
 mod restart;
+#[path = "loopback/seed.rs"]
+mod seed;
 #[path = "loopback/state.rs"]
 mod state;
 #[path = "loopback/stopped.rs"]
@@ -39,7 +45,8 @@ fn main() -> ExitCode {
     }
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let all: Vec<Test> = [restart::TESTS, state::TESTS, stopped::TESTS].concat();
+    let all: Vec<Test> =
+        [restart::TESTS, state::TESTS, killing::TESTS, clients::TESTS, stopped::TESTS].concat();
     let chosen = |test: &&Test| words.is_empty() || words.iter().any(|word| test.0.contains(word));
     let tests: Vec<&Test> = all.iter().filter(chosen).collect();
     if std::env::args().any(|word| word == "--list") {

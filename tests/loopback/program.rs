@@ -224,6 +224,11 @@ fn obey_more(state: &Shared, words: &[&str]) -> Answer {
         ["storm", name, first, count, every] => {
             storm(channel(state, name)?, number(first), number(count), number(every))
         }
+        ["rush", name] => {
+            let channel = channel(state, name)?;
+            std::thread::spawn(move || say(&format!("! done rush {}", rush(channel))));
+            Ok("ok".into())
+        }
         ["childless"] => Ok(format!("{:?}", nix::sys::wait::wait().err())),
         ["exit"] => std::process::exit(0),
         ["exec"] => {
@@ -274,9 +279,12 @@ fn poll(state: &State, library: Handle) -> Answer {
 }
 
 /// Publishes `count` numbered events, each until it is taken; every so many (`every`; 0: none) with
-/// a minute of retention. Tells the number of each that was taken and of one that never will be.
+/// a minute of retention. Rests after some, so that subscribers that tell each event can follow.
 fn storm(channel: Handle, first: u64, count: u64, every: u64) -> Answer {
+    const AT_ONCE: u64 = 64;
     let mut refused = 0_u64;
+    // How long a rest is does not matter: it leaves the processor to others.
+    let rest = || descriptor::poll([(-1, READABLE)], Some(1_000_000)).expect("poll works");
     for number in first..first + count {
         let retained = every > 0 && number % every == 0;
         let (milliseconds, letter) = if retained { (60_000, 'r') } else { (0, 'e') };
@@ -287,9 +295,28 @@ fn storm(channel: Handle, first: u64, count: u64, every: u64) -> Answer {
                 Err(Error::TryAgain | Error::Timeout) => refused += 1,
                 Err(error) => return Err(error),
             }
-            // Leaves the processor to the daemon; how long does not matter.
-            descriptor::poll([(-1, READABLE)], Some(200_000)).expect("poll works");
+            rest();
+        }
+        if number % AT_ONCE == 0 {
+            rest();
         }
     }
     Ok(format!("refused {refused}"))
+}
+
+/// Publishes until that is refused with nobody at the other end; gives how many were taken.
+fn rush(channel: Handle) -> u64 {
+    let mut taken = 0;
+    let mut refused = 0;
+    // A full outbox is refused too; a daemon that lives makes room between two tries.
+    while refused < 50 {
+        match publish(channel, 2, 0, &format!("e{taken}")) {
+            Ok(_) => (taken, refused) = (taken + 1, 0),
+            Err(_) => refused += 1,
+        }
+        if refused > 0 || taken % 16 == 0 {
+            descriptor::poll([(-1, READABLE)], Some(1_000_000)).expect("poll works");
+        }
+    }
+    taken
 }

@@ -59,7 +59,7 @@ fn no_instance_left() -> Outcome {
     daemon.go_on();
     // The limit is free again once the node has closed what the open had made.
     let mut other = bed.ready();
-    other.ok("unlink l third");
+    assert_eq!(other.ask_until_not("unlink l third", "NotExist"), "ok");
     other.ok("open l fourth psc 60000");
     Ok(())
 }
