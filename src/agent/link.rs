@@ -144,6 +144,12 @@ impl Link {
         self.up.store(true, Ordering::Release);
     }
 
+    /// Whether the connection of this number is the present one. What was agreed on by an older one
+    /// and entered in the agent's lists after its end, no node has been told of.
+    pub(super) fn is_present_number(&self, number: u64) -> bool {
+        self.control.lock().as_ref().is_some_and(|present| present.number() == number)
+    }
+
     /// Whether this is the present connection.
     pub(super) fn is_present(&self, connection: &Connection) -> bool {
         self.control.lock().as_ref().is_some_and(|present| std::ptr::eq(&**present, connection))
@@ -164,11 +170,11 @@ impl Link {
         connection.handover.end();
         for open in connection.end_opens() {
             let library = Arc::clone(&open.library);
-            library.complete(open, Err(Error::TryAgain));
+            library.complete(open, Err(Error::TryAgain), connection.number());
         }
         let libraries: Vec<_> = self.libraries.lock().values().filter_map(Weak::upgrade).collect();
         for library in libraries {
-            library.disconnected();
+            library.disconnected(connection);
         }
     }
 

@@ -117,12 +117,20 @@ fn make_library(
     let taken = process.libraries.write().take(link.limits.libraries_per_process_max)?;
     let number = LibraryNo(taken.slot as u32);
     match open_library(link, number) {
-        Ok((inbox, memory, bell)) => {
+        Ok(Opened { inbox, memory, bell, by }) => {
             let link = Arc::clone(link);
             let handle = taken.handle;
-            let parts = Parts { number, version, callbacks, link, inbox, memory, bell };
+            let bell_of = by;
+            let parts = Parts { number, version, callbacks, link, inbox, memory, bell, bell_of };
             let library = Arc::new(Library::new(parts));
             library.link.libraries.lock().insert(number, Arc::downgrade(&library));
+            if !library.link.is_present_number(by) {
+                // The node that made the inbox has gone, and its successor may not know of it.
+                library.link.libraries.lock().remove(&number);
+                library.link.tell(Body::LibraryClose { library: number });
+                process.libraries.write().give_back(taken);
+                return Err(Error::TryAgain);
+            }
             process.libraries.write().fill(taken, library);
             Ok(handle)
         }
@@ -134,8 +142,16 @@ fn make_library(
     }
 }
 
+/// What the node made for a library handle, and the connection it was made by.
+struct Opened {
+    inbox: Inbox,
+    memory: OwnedFd,
+    bell: OwnedFd,
+    by: u64,
+}
+
 /// Has the node make an inbox.
-fn open_library(link: &link::Link, library: LibraryNo) -> Result<(Inbox, OwnedFd, OwnedFd), Error> {
+fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> {
     let deadline = crate::sys::clock::elapsed().after(Span(link::REQUEST_TIME));
     let body = Body::LibraryOpen { library, resumes: false };
     let received = link.ask(body, deadline, None).map_err(link::Failure::settled)?;
@@ -143,7 +159,7 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<(Inbox, OwnedFd
     let descriptors = received.descriptors;
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::NoResources)?;
     let inbox = Inbox::open(memory.as_fd(), link.inbox_bytes).map_err(|_| Error::NoMemory)?;
-    Ok((inbox, memory, bell))
+    Ok(Opened { inbox, memory, bell, by: received.by })
 }
 
 /// One user of the link less; the last one ends it.
