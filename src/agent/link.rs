@@ -13,7 +13,7 @@ use crate::wire::{Barrier, Body, Request, reply};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How long a call without a timeout of its own waits for the node: nanoseconds.
@@ -23,6 +23,10 @@ const RETRY_FIRST: u64 = 50_000_000;
 const RETRY_LONGEST: u64 = 2_000_000_000;
 /// Blocks of identifiers that may still be in the outbox: far more than it can hold.
 const BLOCKS_KEPT: usize = 16;
+
+/// Publications beside a node that does not move, between two looks whether it is there: it takes
+/// less than a millisecond for a node that is only busy to move.
+const CALLS_BETWEEN_CHECKS: u32 = 64;
 
 /// Why a request got no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +79,6 @@ pub(super) struct Retry {
 pub(super) struct Link {
     pub(super) outbox: Outbox,
     pub(super) memory: OwnedFd,
-    pub(super) inbox_bytes: usize,
     pub(super) limits: Limits,
     pub(super) place: Place,
     pub(super) timer: OwnedFd,
@@ -86,7 +89,9 @@ pub(super) struct Link {
     control: Mutex<Option<Arc<Connection>>>,
     up: AtomicBool,
     ids: Mutex<Ids>,
-    checked_at: AtomicU64,
+    /// Where the node stood at the last look, and how many publications ago it last moved.
+    seen_at: AtomicU64,
+    unmoved: AtomicU32,
 }
 
 impl Link {
@@ -94,7 +99,6 @@ impl Link {
     pub(super) fn new(
         outbox: Outbox,
         memory: OwnedFd,
-        inbox_bytes: usize,
         limits: Limits,
         place: Place,
         connection: Arc<Connection>,
@@ -105,7 +109,6 @@ impl Link {
         Ok(Self {
             outbox,
             memory,
-            inbox_bytes,
             limits,
             place,
             timer,
@@ -115,7 +118,8 @@ impl Link {
             control: Mutex::new(Some(connection)),
             up: AtomicBool::new(true),
             ids: Mutex::new(Ids::default()),
-            checked_at: AtomicU64::new(0),
+            seen_at: AtomicU64::new(0),
+            unmoved: AtomicU32::new(0),
         })
     }
 
@@ -268,14 +272,20 @@ impl Link {
     }
 
     /// Looks whether the node is still there, before a record is handed to it: always when it says
-    /// that it sleeps (ringing costs a system call anyhow), and when it has not moved since the last
-    /// look although there was work.
+    /// that it sleeps (ringing costs a system call anyhow), and now and then when it does not move
+    /// although there is work.
     pub(super) fn check_node(&self, priority: Priority) {
         let (reserved, taken, _) = self.outbox.ring(priority).positions();
-        let idle = reserved == taken;
-        let sleeps = self.outbox.node_bell().is_asleep();
-        let stuck = !idle && self.checked_at.swap(taken, Ordering::Relaxed) == taken;
-        if (sleeps || stuck)
+        let due = if self.outbox.node_bell().is_asleep() {
+            true
+        } else if reserved == taken || self.seen_at.swap(taken, Ordering::Relaxed) != taken {
+            self.unmoved.store(0, Ordering::Relaxed);
+            false
+        } else {
+            self.unmoved.fetch_add(1, Ordering::Relaxed) % CALLS_BETWEEN_CHECKS
+                == CALLS_BETWEEN_CHECKS - 1
+        };
+        if due
             && let Some(connection) = self.connection()
             && connection.has_hung_up()
         {

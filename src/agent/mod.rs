@@ -158,7 +158,7 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> 
     received.reply.code?;
     let descriptors = received.descriptors;
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::NoResources)?;
-    let inbox = Inbox::open(memory.as_fd(), link.inbox_bytes).map_err(|_| Error::NoMemory)?;
+    let inbox = Inbox::reopen(memory.as_fd()).map_err(|_| Error::NoMemory)?;
     Ok(Opened { inbox, memory, bell, by: received.by })
 }
 

@@ -122,7 +122,7 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
     let (reply, descriptors) = dialogue.ask(hello, &[])?;
     reply.code?;
-    let reply::Body::Welcome { outbox_bytes, inbox_bytes, limits, .. } = reply.body else {
+    let reply::Body::Welcome { outbox_bytes, limits, .. } = reply.body else {
         return Err(Error::Library);
     };
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::Library)?;
@@ -131,7 +131,7 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let limits: Limits = *limits;
     let connection = Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?;
     let connection = Arc::new(connection);
-    Link::new(outbox, memory, inbox_bytes as usize, limits, place, connection)
+    Link::new(outbox, memory, limits, place, connection)
         .map(Arc::new)
         .map_err(|_| Error::NoResources)
 }

@@ -46,6 +46,15 @@ impl Inbox {
         Ok((memory, inbox))
     }
 
+    /// Node: a view of memory that a program brings back. Its rings may have another length than
+    /// this node would give them.
+    pub fn reopen(memory: BorrowedFd<'_>) -> io::Result<Self> {
+        let bytes = memory::bytes_of(memory)?;
+        let lengths = (12..=30).map(|bits| 1_usize << bits);
+        let ring_bytes = lengths.into_iter().find(|length| Self::memory_bytes(*length) == bytes);
+        Self::open(memory, ring_bytes.ok_or(io::ErrorKind::InvalidData)?)
+    }
+
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
         if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {

@@ -193,15 +193,14 @@ impl Server {
 
     /// Makes the outbox, or takes a restored one, and its bell. Gives what the program gets.
     fn link(&mut self, slot: usize, memory: Option<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
-        let bytes = self.config.outbox_bytes;
         let resumes = memory.is_some();
         let (memory, outbox) = match memory {
             Some(memory) => {
-                let outbox = Outbox::open(memory.as_fd(), bytes)?;
+                let outbox = Outbox::reopen(memory.as_fd())?;
                 (None, outbox)
             }
             None => {
-                let (memory, outbox) = Outbox::create(bytes)?;
+                let (memory, outbox) = Outbox::create(self.config.outbox_bytes)?;
                 (Some(memory), outbox)
             }
         };
@@ -226,7 +225,7 @@ impl Server {
             let index = priority.index();
             let (reserved, taken, done) = linked.outbox.ring(priority).positions();
             let ordered = done <= taken && taken <= reserved && reserved <= POSITION_MAX;
-            if !ordered || reserved - done > bytes as u64 || done % UNIT != 0 {
+            if !ordered || reserved - done > linked.outbox.ring_bytes() || done % UNIT != 0 {
                 return Err(io::Error::other("the positions of its outbox make no sense"));
             }
             linked.next[index] = done;
@@ -266,12 +265,11 @@ impl Server {
         to: Target,
         memory: Option<OwnedFd>,
     ) -> io::Result<Vec<OwnedFd>> {
-        let bytes = self.config.inbox_bytes;
         let resumes = memory.is_some();
         let (memory, inbox) = match memory {
-            Some(memory) => (None, Inbox::open(memory.as_fd(), bytes)?),
+            Some(memory) => (None, Inbox::reopen(memory.as_fd())?),
             None => {
-                let (memory, inbox) = Inbox::create(bytes)?;
+                let (memory, inbox) = Inbox::create(self.config.inbox_bytes)?;
                 (Some(memory), inbox)
             }
         };
