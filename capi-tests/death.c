@@ -76,17 +76,17 @@ static void unlinked_channels_go_with_their_process(void)
         return;
     }
     child = role_start("holder", half, name_fresh_text());
-    CHECK_EQ('r', child_hear(&child));
+    NEED(child_hear(&child) == 'r');
     child_kill(&child);
     channels_can_be_made((size_t)most - half / 2);
     child = role_start("holder", half, name_fresh_text());
-    CHECK_EQ('r', child_hear(&child));
+    NEED(child_hear(&child) == 'r');
     child_say(&child, 'x');
     child_end(&child);
     channels_can_be_made((size_t)most - half / 2);
     /* After exec the process lives, but not as the one that opened the channels. */
     child = role_start("holder", half, name_fresh_text());
-    CHECK_EQ('r', child_hear(&child));
+    NEED(child_hear(&child) == 'r');
     child_say(&child, 'e');
     channels_can_be_made((size_t)most - half / 2);
     child_end(&child);
@@ -174,7 +174,7 @@ static void dying_subscribers_disturb_nobody(void)
     for (round = 0; round < test_rounds(20, 2); round++) {
         struct child child = role_start("deaf", 0, text);
         size_t index;
-        CHECK_EQ('r', child_hear(&child));
+        NEED(child_hear(&child) == 'r');
         for (index = 0; index < 300; index++) {
             event_publish(event, data, sizeof data);
             if (index == 150 + round)

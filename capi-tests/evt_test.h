@@ -180,8 +180,11 @@ SaUint64T limit(SaEvtHandleT library, SaEvtLimitIdT id);
 enum handle_kind { LIBRARY_HANDLE, CHANNEL_HANDLE, EVENT_HANDLE };
 #define WRONG_HANDLES 16
 /* Fills `handles` with values that are no handle of this kind: zero, stale, of another kind,
- * damaged, random. Gives their number. The live ones among them stay live. */
+ * damaged, random. Gives their number. The live ones among them stay live until the next call
+ * or the end of the program. */
 size_t wrong_handles(enum handle_kind kind, SaUint64T handles[WRONG_HANDLES]);
+/* Finalizes what the live ones belong to; test_end() calls it. */
+void wrong_handles_end(void);
 
 /* ---- Events --------------------------------------------------------------------------- */
 

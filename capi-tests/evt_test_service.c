@@ -322,6 +322,16 @@ SaUint64T limit(SaEvtHandleT library, SaEvtLimitIdT id)
                                                   : value.uint64Value;
 }
 
+/* The library handle that the live ones among the wrong handles belong to. */
+static SaEvtHandleT wrong_library;
+
+void wrong_handles_end(void)
+{
+    if (wrong_library != 0)
+        CHECK_AIS(SA_AIS_OK, saEvtFinalize(wrong_library));
+    wrong_library = 0;
+}
+
 size_t wrong_handles(enum handle_kind kind, SaUint64T handles[WRONG_HANDLES])
 {
     SaNameT name;
@@ -333,6 +343,8 @@ size_t wrong_handles(enum handle_kind kind, SaUint64T handles[WRONG_HANDLES])
     SaEvtEventHandleT freed = event_new(channel);
     SaUint64T live[3];
     size_t number = 0;
+    wrong_handles_end();
+    wrong_library = library;
     live[LIBRARY_HANDLE] = library;
     live[CHANNEL_HANDLE] = channel;
     live[EVENT_HANDLE] = event;

@@ -99,6 +99,45 @@ static void parent_still_works(const char *expected)
     EXPECT_TEXTS(library, "again");
 }
 
+static volatile int stop;
+
+/* Without checks: the child of a fork could inherit their lock while it is held. */
+static void *keep_busy(void *argument)
+{
+    SaEvtChannelHandleT busy = *(SaEvtChannelHandleT *)argument;
+    while (!stop) {
+        SaEvtEventHandleT made = 0;
+        SaEvtEventIdT id = 0;
+        if (saEvtEventAllocate(busy, &made) != SA_AIS_OK)
+            continue;
+        saEvtEventPublish(made, "busy", 4, &id);
+        saEvtEventFree(made);
+    }
+    return NULL;
+}
+
+/* Whatever the other threads do in the library at the moment of the fork. */
+static void forks_beside_busy_threads(void)
+{
+    SaEvtHandleT own = library_recording();
+    SaNameT name;
+    SaEvtChannelHandleT busy = channel_fresh(own, &name);
+    pthread_t threads[2];
+    size_t round;
+    size_t index;
+    for (index = 0; index < 2; index++)
+        NEED(pthread_create(&threads[index], NULL, keep_busy, &busy) == 0);
+    for (round = 0; round < test_rounds(20, 3); round++) {
+        run_child(child_initializes_afresh);
+        parent_still_works("from the child,parent");
+    }
+    stop = 1;
+    for (index = 0; index < 2; index++)
+        CHECK(pthread_join(threads[index], NULL) == 0);
+    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(own, &name));
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
+}
+
 int main(int argc, char **argv)
 {
     test_begin(argc, argv);
@@ -120,6 +159,7 @@ int main(int argc, char **argv)
     settle(library);
     run_child(child_uses_inherited_handles);
     parent_still_works("pending,parent");
+    forks_beside_busy_threads();
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     return test_end();
 }

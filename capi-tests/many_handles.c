@@ -124,7 +124,7 @@ static void channels(void)
     free(seen);
 }
 
-/* Real programs never free what they receive. All the handles stay good, and end with the channel. */
+/* Real programs never free what they receive. The handles stay good until the channel ends. */
 static void unfreed_events(void)
 {
     size_t number = test_rounds(100000, 3000);

@@ -90,7 +90,7 @@ static void the_service_takes_short_names_only(void)
     CHECK_AIS(SA_AIS_OK, saEvtChannelOpen(library, &plain, OPEN_BOTH, SA_TIME_MAX, &other));
     CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
     event = event_new(channel);
-    memset(text + 20, 'x', sizeof text - 21);
+    memset(text + strlen(text), 'x', sizeof text - 1 - strlen(text));
     text[sizeof text - 1] = '\0';
     saAisNameLend(text, &name);
     CHECK_EQ(LENGTH_OF_LONG_NAMES, length_of(&name));

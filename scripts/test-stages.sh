@@ -13,6 +13,7 @@ title_of() {
     headers) echo 'the public headers in C and C++' ;;
     install) echo 'what is installed, and that it can be removed' ;;
     abi) echo 'the built library, and programs built for older ones' ;;
+    readme) echo 'the programs in README.md' ;;
     capi) echo 'C programs, one for each function' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
@@ -66,7 +67,7 @@ stage_cargo() {
 }
 
 stage_loom() {
-    CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom RUSTFLAGS='--cfg loom' \
+    CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS='--cfg loom' \
         cargo test --locked --release --lib -- loom models
 }
 
@@ -146,6 +147,12 @@ stage_abi() {
     tests/abi.sh
 }
 
+stage_readme() {
+    need_file README.md build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool cc gcc
+    tests/readme.sh
+}
+
 # A daemon whose limits a program can reach; takes the same arguments as DAEMON.
 small_daemon() {
     local place=$PWD/build/small-limits
@@ -157,22 +164,26 @@ small_daemon() {
     echo "$place/saevtd"
 }
 
+# The test programs that go to the limit of channels.
+readonly small_programs=(channel_limit death)
+
 # run_programs LIBRARY-DIRECTORY DAEMON PROGRAMS [OPTION-OF-RUN...]
 run_programs() {
     local library=$1 daemon=$2 programs small
     readarray -t programs <<< "$3"
     shift 3
-    need_file capi-tests/run capi-tests/channel_limit.c "$library/libSaEvt.so" "$daemon"
+    need_file capi-tests/run "$library/libSaEvt.so" "$daemon"
     small=$(small_daemon "$daemon")
     SAEVTD=$(realpath "$daemon") capi-tests/run --include include --lib "$library" "$@" \
         "${programs[@]}"
-    SAEVTD=$small capi-tests/run --include include --lib "$library" "$@" channel_limit
+    SAEVTD=$small capi-tests/run --include include --lib "$library" "$@" \
+        "${small_programs[@]}"
 }
 
 # The test programs for a daemon with the usual limits.
 programs() {
-    find capi-tests -name '*.c' ! -name 'evt_test*' ! -name channel_limit.c -printf '%f\n' |
-        sed 's/\.c$//' | LC_ALL=C sort
+    find capi-tests -name '*.c' ! -name 'evt_test*' -printf '%f\n' | sed 's/\.c$//' |
+        grep -vxF -f <(printf '%s\n' "${small_programs[@]}") | LC_ALL=C sort
 }
 
 # Without those that limit their own address space, which does not go along with shadow memory;
@@ -204,8 +215,9 @@ stage_asan() {
         return 0
     fi
     # The switch is not stable yet; the variable lets the stable compiler take it.
-    CARGO_TARGET_DIR=$target RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address' \
-        cargo build --locked --release --lib --bins --target "$triple"
+    CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=off RUSTC_BOOTSTRAP=1 \
+        RUSTFLAGS='-Zsanitizer=address' cargo build --locked --release \
+        --lib --bins --target "$triple"
     mkdir -p "$place/lib" "$place/sbin"
     scripts/link-library.sh "$target/$triple/release/libSaEvt.a" "$place/lib/libSaEvt.so.3" \
         -fsanitize=address

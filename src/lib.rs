@@ -5,6 +5,8 @@
 //! and its node; [`agent`] is the library inside a program and [`node`] the daemon; `capi` is the
 //! C face of the agent. ARCHITECTURE.md has the picture and the rules that hold between folders.
 
+#![allow(non_snake_case)] // The C name of the library.
+
 pub mod agent;
 pub mod capi;
 pub mod evt;

@@ -20,6 +20,15 @@ fn begin(library: &Arc<Library>, flags: OpenFlags) -> Result<(Taken, Arc<Instanc
     Ok((taken, Arc::new(Instance::new(taken, Arc::clone(library), flags))))
 }
 
+/// From release B.02 on only distinguished names may be created.
+///
+/// - [`Error::InvalidParam`].
+pub(super) fn check_name(library: &Library, name: &Name, flags: OpenFlags) -> Result<(), Error> {
+    let dns = library.version >= Version::B02 && library.link.limits.channel_names_are_dns;
+    let refused = dns && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn();
+    if refused { Err(Error::InvalidParam) } else { Ok(()) }
+}
+
 fn request(library: &Library, instance: &Instance, name: &Name, asynchronous: bool) -> Body {
     let limits = &library.link.limits;
     Body::Open {
@@ -33,11 +42,13 @@ fn request(library: &Library, instance: &Instance, name: &Name, asynchronous: bo
 }
 
 /// Ends the opening of an instance: with an incarnation its handle becomes valid, with an error
-/// its slot is given back. If the library handle was finalized meanwhile nothing remains.
+/// its slot is given back. If the library handle was finalized meanwhile nothing remains; nor if
+/// the connection `by` which it was opened has ended, since a restored node may not know of it.
 pub(super) fn opened(
     instance: &Arc<Instance>,
     taken: Taken,
     outcome: Result<Incarnation, Error>,
+    by: u64,
 ) -> Result<Arc<Instance>, Error> {
     let process = process::existing().ok_or(Error::BadHandle)?;
     let library = &instance.library;
@@ -48,10 +59,19 @@ pub(super) fn opened(
             return Err(Error::BadHandle);
         }
         instances.insert(instance.slot, Arc::clone(instance));
+        if !library.link.is_present_number(by) {
+            instances.remove(&instance.slot);
+            return Err(Error::TryAgain);
+        }
         process.channels.write().fill(taken, Arc::clone(instance));
         Ok(Arc::clone(instance))
     });
     if outcome.is_err() {
+        if instance.incarnation.get().is_some() {
+            // A node may know it after all.
+            instance.close();
+            library.link.tell(Body::Close { instance: instance.number });
+        }
         process.channels.write().give_back(taken);
     }
     outcome
@@ -68,8 +88,12 @@ pub(super) fn open(
     let deadline = clock::elapsed().after(timeout);
     let (taken, instance) = begin(library, flags)?;
     let body = request(library, &instance, name, false);
+    let mut by = 0;
     let outcome = match library.link.ask(body, deadline, Some(library)) {
-        Ok(received) => incarnation(received.reply),
+        Ok(received) => {
+            by = received.by;
+            incarnation(received.reply)
+        }
         Err(failure) => {
             if matches!(failure, Failure::Timeout | Failure::Cancelled) {
                 // It may complete later: no open instance may remain.
@@ -78,7 +102,7 @@ pub(super) fn open(
             Err(failure.settled())
         }
     };
-    opened(&instance, taken, outcome).map(|instance| instance.handle)
+    opened(&instance, taken, outcome, by).map(|instance| instance.handle)
 }
 
 fn incarnation(reply: crate::wire::Reply) -> Result<Incarnation, Error> {
@@ -118,7 +142,7 @@ pub(super) fn open_async(
         return Ok(());
     }
     library.opening.fetch_sub(1, Ordering::AcqRel);
-    let _ = opened(&instance_again, taken, Err(Error::TryAgain));
+    let _ = opened(&instance_again, taken, Err(Error::TryAgain), 0);
     Err(Error::TryAgain)
 }
 
@@ -129,6 +153,9 @@ pub(super) fn close(instance: &Arc<Instance>) {
     library.instances.lock().remove(&instance.slot);
     forget_patterns(instance);
     library.link.tell(Body::Close { instance: instance.number });
+    if let Some(process) = process::existing() {
+        process.channels.write().release(instance.slot);
+    }
     library.settle(false);
 }
 
@@ -179,8 +206,9 @@ pub(super) fn subscribe(
         number
     };
     let body = Body::Subscribe { instance: instance.number, number, filters };
-    let outcome = match library.link.ask_plain(body, Some(library)) {
-        Ok(code) => code,
+    let deadline = clock::elapsed().after(Span(super::link::REQUEST_TIME));
+    let mut outcome = match library.link.ask(body, deadline, Some(library)) {
+        Ok(received) => received.reply.code.map(|()| received.by),
         Err(failure) => {
             if failure == Failure::Timeout {
                 library.link.tell(Body::Unsubscribe { instance: instance.number, number });
@@ -189,14 +217,20 @@ pub(super) fn subscribe(
         }
     };
     let mut subscriptions = instance.subscriptions.lock();
-    match outcome {
-        Ok(()) => subscriptions.stay(number),
-        Err(_) => subscriptions.remove(number),
+    if let Ok(by) = outcome {
+        subscriptions.stay(number);
+        if !library.link.is_present_number(by) {
+            library.link.tell(Body::Unsubscribe { instance: instance.number, number });
+            outcome = Err(Error::TryAgain);
+        }
+    }
+    if outcome.is_err() {
+        subscriptions.remove(number);
     }
     drop(subscriptions);
     // Retained events that the instance has had already are no reason to be readable.
     library.settle(false);
-    outcome
+    outcome.map(|_| ())
 }
 
 /// Removes a subscription.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Bytes of the longest reply: 1024 identifiers and some.
 const REPLY_BYTES_MAX: usize = 16 << 10;
@@ -22,6 +22,8 @@ const REPLY_BYTES_MAX: usize = 16 << 10;
 pub(super) struct Received {
     pub(super) reply: Reply,
     pub(super) descriptors: Vec<OwnedFd>,
+    /// The number of the connection it came by.
+    pub(super) by: u64,
 }
 
 /// An asynchronous open whose reply has not come.
@@ -34,6 +36,7 @@ pub(super) struct PendingOpen {
 
 /// One control connection.
 pub(super) struct Connection {
+    number: u64,
     socket: OwnedFd,
     node_bell: OwnedFd,
     kick: OwnedFd,
@@ -51,7 +54,9 @@ impl Connection {
         for number in [socket.as_raw_fd(), node_bell.as_raw_fd(), kick.as_raw_fd()] {
             note_descriptor(number);
         }
+        static LAST: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
+            number: LAST.fetch_add(1, Ordering::Relaxed),
             socket,
             node_bell,
             kick,
@@ -62,6 +67,11 @@ impl Connection {
             last_id: AtomicU32::new(1000),
             ended: AtomicBool::new(false),
         })
+    }
+
+    /// Tells the connections of this process apart.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// A request id that is not in use: never 0.
@@ -172,13 +182,15 @@ impl Connection {
             }
             if let Some(open) = self.take_open(reply.id) {
                 let library = Arc::clone(&open.library);
-                library.complete(open, incarnation_of(reply));
+                library.complete(open, incarnation_of(reply), self.number);
                 continue;
             }
             let id = reply.id;
             // A reply for which nobody waits any more is settled by whoever gave up.
-            let _ =
-                self.handover.deliver(id, Received { reply, descriptors: received.descriptors });
+            let _ = self.handover.deliver(
+                id,
+                Received { reply, descriptors: received.descriptors, by: self.number },
+            );
         }
     }
 

@@ -7,8 +7,8 @@ use super::library::{Completion, Library, Reader};
 use super::process;
 use super::{DispatchFlags, Handle};
 use crate::evt::{
-    Attributes, AttributesRef, Error, EventId, InstanceNo, LibraryNo, Name, Priority, Span,
-    SubscriptionId, SubscriptionNo, Time,
+    Attributes, AttributesRef, Error, EventId, InstanceNo, Name, Priority, Span, SubscriptionId,
+    SubscriptionNo, Time,
 };
 use crate::link::record::{InHeader, InKind};
 use crate::sys::clock;
@@ -20,7 +20,10 @@ use std::sync::atomic::Ordering;
 const LOST_PATTERN: &[u8] = b"SA_EVT_LOST_EVENT_PATTERN";
 /// Callbacks of one `SA_DISPATCH_ALL` beyond what was pending at its start: a steady inflow must
 /// not keep it for ever.
-const ALL_MOST: usize = 100_000;
+const ARRIVALS_MOST: u64 = 1024;
+/// Fillings of the window for one callback: all may hold retained events that the instance has had
+/// already, but a node that says there is more and sends nothing is not believed for ever.
+const REFILLS_MOST: u32 = 4096;
 /// Callbacks between two looks at whether the node waits for room.
 const CALLS_BETWEEN_LOOKS: usize = 64;
 /// Identifiers in one question to the node.
@@ -35,11 +38,12 @@ enum Callback {
 /// Runs pending callbacks.
 pub(super) fn run(library: &Arc<Library>, flags: DispatchFlags) -> Result<(), Error> {
     match flags {
-        DispatchFlags::One => run_some(library, 1).map(|_| ()),
-        DispatchFlags::All => run_some(library, ALL_MOST).map(|_| ()),
+        DispatchFlags::One => run_some(library, &mut Extent::one()).map(|_| ()),
+        DispatchFlags::All => run_some(library, &mut Extent::pending(library)).map(|_| ()),
         DispatchFlags::Blocking => {
             while !library.is_finalized() {
-                if run_some(library, ALL_MOST)? == 0 && !library.is_finalized() {
+                let ran = run_some(library, &mut Extent::pending(library))?;
+                if ran == 0 && !library.is_finalized() {
                     library.wait()?;
                 }
             }
@@ -48,12 +52,51 @@ pub(super) fn run(library: &Arc<Library>, flags: DispatchFlags) -> Result<(), Er
     }
 }
 
-/// Runs at most `most` callbacks. Gives how many ran.
-fn run_some(library: &Arc<Library>, most: usize) -> Result<usize, Error> {
+/// How far a dispatch goes: all records before `until`, and `more` callbacks beyond.
+struct Extent {
+    until: [u64; Priority::LEVELS],
+    more: u64,
+}
+
+impl Extent {
+    const fn one() -> Self {
+        Self { until: [0; Priority::LEVELS], more: 1 }
+    }
+
+    /// What is pending now: what the window holds, and what waits for it in the node.
+    fn pending(library: &Library) -> Self {
+        let mut more = ARRIVALS_MOST;
+        if library.inbox.has_backlog() {
+            more += refill(library).unwrap_or(0);
+        }
+        let written = |priority| library.inbox.ring(priority).written();
+        Self { until: Priority::ALL.map(written), more }
+    }
+
+    /// Counts a callback for a record at this position.
+    fn count(&mut self, priority: Priority, position: u64) {
+        let within = self.until[priority.index()].wrapping_sub(position) as i64 > 0;
+        self.more -= u64::from(!within && self.more > 0);
+    }
+}
+
+/// Has the node fill the window. Gives how many events still wait behind it; `None` if the node
+/// cannot be asked.
+fn refill(library: &Library) -> Option<u64> {
+    let deadline = clock::elapsed().after(Span(super::link::REQUEST_TIME));
+    let body = Body::Refill { library: library.number };
+    match library.link.ask(body, deadline, Some(library)).ok()?.reply.body {
+        reply::Body::Queued { events } => Some(events),
+        _ => None,
+    }
+}
+
+/// Runs callbacks as far as `extent` goes. Gives how many ran.
+fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error> {
     let mut ran = 0;
     let mut outcome = Ok(());
-    while ran < most && !library.is_finalized() {
-        match next(library, ran == 0) {
+    while extent.more > 0 && !library.is_finalized() {
+        match next(library, ran == 0, extent) {
             Ok(Some(callback)) => call(library, callback),
             Ok(None) => break,
             Err(error) => {
@@ -86,34 +129,36 @@ fn call(library: &Library, callback: Callback) {
 
 /// Takes the next callback out. `first`: nothing was called back yet in this dispatch, so that
 /// finding nothing is a reason to look after the link.
-fn next(library: &Arc<Library>, first: bool) -> Result<Option<Callback>, Error> {
+fn next(
+    library: &Arc<Library>,
+    first: bool,
+    extent: &mut Extent,
+) -> Result<Option<Callback>, Error> {
     if library.opening.load(Ordering::Acquire) > 0
         && let Some(connection) = library.link.connection()
     {
         library.link.look(&connection);
     }
-    if let Some(completion) = library.completions.lock().pop_front() {
-        return Ok(Some(Callback::Opened(completion)));
+    if let Some(completion) = opened(library, extent) {
+        return Ok(Some(completion));
     }
-    if let Some(callback) = take(library)? {
+    if let Some(callback) = take(library, extent)? {
         return Ok(Some(callback));
     }
-    if library.inbox.has_backlog() && library.link.is_up() {
-        // What waits in the node is pending too.
-        let number: LibraryNo = library.number;
-        let asked = library.link.ask_plain(Body::Refill { library: number }, Some(library));
-        if asked.is_ok() {
-            return take(library);
-        }
+    if !first {
+        return Ok(None);
     }
-    if first {
-        attend(library);
-        if let Some(completion) = library.completions.lock().pop_front() {
-            return Ok(Some(Callback::Opened(completion)));
-        }
-        return take(library);
+    attend(library);
+    match opened(library, extent) {
+        Some(completion) => Ok(Some(completion)),
+        None => take(library, extent),
     }
-    Ok(None)
+}
+
+fn opened(library: &Library, extent: &mut Extent) -> Option<Callback> {
+    let completion = library.completions.lock().pop_front()?;
+    extent.more -= 1;
+    Some(Callback::Opened(completion))
 }
 
 /// Looks after the link: notices that the node has gone, and tries to reach it again.
@@ -129,10 +174,22 @@ fn attend(library: &Library) {
 }
 
 /// Takes the next deliverable record out of the window and makes it a received event.
-fn take(library: &Arc<Library>) -> Result<Option<Callback>, Error> {
+///
+/// What waits in the node at a higher priority than the window's next record comes first, so the
+/// window is filled before.
+fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>, Error> {
+    let mut refills = REFILLS_MOST;
     loop {
         let mut reader = library.reader.lock();
-        let Some(found) = peek(library, &mut reader) else {
+        let found = peek(library, &mut reader);
+        let highest = found.as_ref().map_or(Priority::LEVELS, |found| found.priority.index());
+        let behind = Priority::ALL[..highest].iter();
+        if refills > 0 && behind.into_iter().any(|level| library.inbox.has_backlog_at(*level)) {
+            drop(reader);
+            refills = if refill(library).is_some() { refills - 1 } else { 0 };
+            continue;
+        }
+        let Some(found) = found else {
             if std::mem::take(&mut reader.nonsense) {
                 drop(reader);
                 return Err(broken(library));
@@ -149,13 +206,13 @@ fn take(library: &Arc<Library>) -> Result<Option<Callback>, Error> {
             drop(reader);
             return Err(broken(library));
         };
-        let handle = match instance.events.write().add(Event::Received(event)) {
-            Ok(handle) => handle,
+        let Ok(handle) = instance.events.write().add(Event::Received(event)) else {
             // No room in the program: the record stays where it is.
-            Err(_) => return Err(Error::TryAgain),
+            return Err(Error::TryAgain);
         };
         advance(library, &mut reader, priority, position, &header);
         drop(reader);
+        extent.count(priority, position);
         if header.retention > 0 {
             note_had(&instance, &header);
         }

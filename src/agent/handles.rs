@@ -157,7 +157,8 @@ impl<T: Clone> Table<T> {
         self.entries.get(slot)?.value.as_ref()
     }
 
-    /// Makes a handle invalid. Only one caller gets the value.
+    /// Makes a handle invalid. Only one caller gets the value. The slot is not used again before
+    /// [`Table::release`]: first the node must have been told that its user has gone.
     pub(super) fn remove(&mut self, handle: Handle) -> Result<T, Error> {
         let slot = (handle & 0xffff) as usize;
         let entry = self.entries.get_mut(slot).ok_or(Error::BadHandle)?;
@@ -166,8 +167,12 @@ impl<T: Clone> Table<T> {
         }
         let value = entry.value.take().ok_or(Error::BadHandle)?;
         entry.handle = 0;
-        self.free.push(slot);
         Ok(value)
+    }
+
+    /// Gives the slot of a removed handle back.
+    pub(super) fn release(&mut self, slot: usize) {
+        self.free.push(slot);
     }
 }
 
@@ -198,6 +203,7 @@ mod tests {
         let mut table = Table::new(Kind::Channel, 2);
         let first = add(&mut table, 1);
         table.remove(first).unwrap();
+        table.release((first & 0xffff) as usize);
         let second = add(&mut table, 2);
         assert_eq!(first & 0xffff, second & 0xffff);
         assert_ne!(first, second);

@@ -3,7 +3,7 @@
 use super::connection::{Connection, PendingOpen};
 use super::instance::Instance;
 use super::link::Link;
-use super::{Callbacks, Handle, Version};
+use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
 use crate::sys::{descriptor, socket};
@@ -39,12 +39,13 @@ pub(super) struct Reader {
     /// The node wrote what cannot be; the next dispatch says so.
     pub(super) nonsense: bool,
     bell: Option<OwnedFd>,
+    /// The number of the connection that the bell came with.
+    bell_of: u64,
     object: Option<SelectionObject>,
 }
 
 /// One library handle.
 pub(super) struct Library {
-    pub(super) handle: Handle,
     pub(super) number: LibraryNo,
     pub(super) version: Version,
     pub(super) callbacks: Box<dyn Callbacks>,
@@ -61,7 +62,6 @@ pub(super) struct Library {
 
 /// What a new library handle is made of.
 pub(super) struct Parts {
-    pub(super) handle: Handle,
     pub(super) number: LibraryNo,
     pub(super) version: Version,
     pub(super) callbacks: Box<dyn Callbacks>,
@@ -69,6 +69,7 @@ pub(super) struct Parts {
     pub(super) inbox: Inbox,
     pub(super) memory: OwnedFd,
     pub(super) bell: OwnedFd,
+    pub(super) bell_of: u64,
 }
 
 impl Library {
@@ -78,7 +79,6 @@ impl Library {
         // Asleep from the start: the first event must ring.
         parts.inbox.agent_bell().fall_asleep();
         Self {
-            handle: parts.handle,
             number: parts.number,
             version: parts.version,
             callbacks: parts.callbacks,
@@ -89,6 +89,7 @@ impl Library {
                 at: [0; 4],
                 nonsense: false,
                 bell: Some(parts.bell),
+                bell_of: parts.bell_of,
                 object: None,
             }),
             instances: Mutex::new(BTreeMap::new()),
@@ -145,14 +146,12 @@ impl Library {
         Ok(SelectionObject { set, raised: false, unread })
     }
 
-    /// The node has gone: its bell would report its end for ever.
-    pub(super) fn disconnected(&self) {
+    /// The node has gone: its bell would report its end for ever. The bell of a newer connection
+    /// stays.
+    pub(super) fn disconnected(&self, connection: &Connection) {
         let mut reader = self.reader.lock();
-        if let Some(bell) = reader.bell.take() {
-            forget_descriptor(bell.as_raw_fd());
-            if let Some(object) = &reader.object {
-                descriptor::epoll_remove(object.set.as_fd(), bell.as_raw_fd());
-            }
+        if reader.bell_of == connection.number() {
+            reader.drop_bell();
         }
     }
 
@@ -170,6 +169,7 @@ impl Library {
             watch_end(&object.set, connection)?;
         }
         reader.bell = Some(bell);
+        reader.bell_of = connection.number();
         reader.raise();
         Ok(())
     }
@@ -179,8 +179,9 @@ impl Library {
         self: &Arc<Self>,
         open: PendingOpen,
         outcome: Result<Incarnation, Error>,
+        by: u64,
     ) {
-        let outcome = super::channels::opened(&open.instance, open.taken, outcome);
+        let outcome = super::channels::opened(&open.instance, open.taken, outcome, by);
         let completion = Completion { invocation: open.invocation, outcome };
         self.completions.lock().push_back(completion);
         self.opening.fetch_sub(1, Ordering::AcqRel);
@@ -269,12 +270,25 @@ impl Reader {
     }
 
     /// Takes rings off the bell.
-    fn take_rings(&self) {
+    fn take_rings(&mut self) {
         let Some(bell) = &self.bell else { return };
         let mut buffer = [0; 8];
         while let Ok(Some(received)) = socket::receive(bell.as_fd(), &mut buffer) {
             if received.bytes == 0 {
+                // A dying node closes one descriptor after the other. The end of the control
+                // socket will wake this program; the end of the bell would do so for ever.
+                self.drop_bell();
                 return;
+            }
+        }
+    }
+
+    /// Lets go of the bell of a node that has gone.
+    fn drop_bell(&mut self) {
+        if let Some(bell) = self.bell.take() {
+            forget_descriptor(bell.as_raw_fd());
+            if let Some(object) = &self.object {
+                descriptor::epoll_remove(object.set.as_fd(), bell.as_raw_fd());
             }
         }
     }

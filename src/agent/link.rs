@@ -4,6 +4,7 @@ use super::connection::{Connection, Received};
 use super::library::Library;
 use super::place::Place;
 use super::process::{forget_descriptor, note_descriptor};
+use super::restore::Restored;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
 use crate::sys::{clock, descriptor};
@@ -12,7 +13,7 @@ use crate::wire::{Barrier, Body, Request, reply};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How long a call without a timeout of its own waits for the node: nanoseconds.
@@ -22,6 +23,10 @@ const RETRY_FIRST: u64 = 50_000_000;
 const RETRY_LONGEST: u64 = 2_000_000_000;
 /// Blocks of identifiers that may still be in the outbox: far more than it can hold.
 const BLOCKS_KEPT: usize = 16;
+
+/// Publications beside a node that does not move, between two looks whether it is there: it takes
+/// less than a millisecond for a node that is only busy to move.
+const CALLS_BETWEEN_CHECKS: u32 = 64;
 
 /// Why a request got no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +79,6 @@ pub(super) struct Retry {
 pub(super) struct Link {
     pub(super) outbox: Outbox,
     pub(super) memory: OwnedFd,
-    pub(super) inbox_bytes: usize,
     pub(super) limits: Limits,
     pub(super) place: Place,
     pub(super) timer: OwnedFd,
@@ -85,7 +89,9 @@ pub(super) struct Link {
     control: Mutex<Option<Arc<Connection>>>,
     up: AtomicBool,
     ids: Mutex<Ids>,
-    checked_at: AtomicU64,
+    /// Where the node stood at the last look, and how many publications ago it last moved.
+    seen_at: AtomicU64,
+    unmoved: AtomicU32,
 }
 
 impl Link {
@@ -93,7 +99,6 @@ impl Link {
     pub(super) fn new(
         outbox: Outbox,
         memory: OwnedFd,
-        inbox_bytes: usize,
         limits: Limits,
         place: Place,
         connection: Arc<Connection>,
@@ -104,7 +109,6 @@ impl Link {
         Ok(Self {
             outbox,
             memory,
-            inbox_bytes,
             limits,
             place,
             timer,
@@ -114,7 +118,8 @@ impl Link {
             control: Mutex::new(Some(connection)),
             up: AtomicBool::new(true),
             ids: Mutex::new(Ids::default()),
-            checked_at: AtomicU64::new(0),
+            seen_at: AtomicU64::new(0),
+            unmoved: AtomicU32::new(0),
         })
     }
 
@@ -128,16 +133,25 @@ impl Link {
         self.control.lock().clone()
     }
 
-    /// Puts a new connection in place, after everything has been restored on it.
-    pub(super) fn install(&self, connection: Arc<Connection>) {
-        // Under the lock to the end: `down` of this connection must not come in between.
+    /// Puts a new connection in place, after everything has been restored on it. What has ended
+    /// since is told before anybody can ask for something new.
+    pub(super) fn install(&self, connection: Arc<Connection>, restored: &Restored) {
+        // Under the lock to the end: `down` of this connection must not come in between, and what
+        // ends from now on finds the connection.
         let mut control = self.control.lock();
+        restored.ended().for_each(|body| self.tell_by(&connection, body));
         *control = Some(connection);
         let mut retry = self.retry.lock();
         (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
         drop(retry);
         descriptor::arm(self.timer.as_fd(), 0);
         self.up.store(true, Ordering::Release);
+    }
+
+    /// Whether the connection of this number is the present one. What was agreed on by an older one
+    /// and entered in the agent's lists after its end, no node has been told of.
+    pub(super) fn is_present_number(&self, number: u64) -> bool {
+        self.control.lock().as_ref().is_some_and(|present| present.number() == number)
     }
 
     /// Whether this is the present connection.
@@ -160,11 +174,11 @@ impl Link {
         connection.handover.end();
         for open in connection.end_opens() {
             let library = Arc::clone(&open.library);
-            library.complete(open, Err(Error::TryAgain));
+            library.complete(open, Err(Error::TryAgain), connection.number());
         }
         let libraries: Vec<_> = self.libraries.lock().values().filter_map(Weak::upgrade).collect();
         for library in libraries {
-            library.disconnected();
+            library.disconnected(connection);
         }
     }
 
@@ -227,9 +241,14 @@ impl Link {
     /// tell, and what is ended here is not restored there.
     pub(super) fn tell(&self, body: Body) {
         if let Some(connection) = self.connection() {
-            let request = Request { id: 0, barrier: self.barrier(), body };
-            let _ = connection.send(&request.encode(), &[], None);
+            self.tell_by(&connection, body);
         }
+    }
+
+    fn tell_by(&self, connection: &Connection, body: Body) {
+        let request = Request { id: 0, barrier: self.barrier(), body };
+        // A connection that has ended has nobody to tell.
+        let _ = connection.send(&request.encode(), &[], None);
     }
 
     /// Takes what the node has sent, if nobody else is reading, and notices its end.
@@ -253,14 +272,20 @@ impl Link {
     }
 
     /// Looks whether the node is still there, before a record is handed to it: always when it says
-    /// that it sleeps (ringing costs a system call anyhow), and when it has not moved since the last
-    /// look although there was work.
+    /// that it sleeps (ringing costs a system call anyhow), and now and then when it does not move
+    /// although there is work.
     pub(super) fn check_node(&self, priority: Priority) {
         let (reserved, taken, _) = self.outbox.ring(priority).positions();
-        let idle = reserved == taken;
-        let sleeps = self.outbox.node_bell().is_asleep();
-        let stuck = !idle && self.checked_at.swap(taken, Ordering::Relaxed) == taken;
-        if (sleeps || stuck)
+        let due = if self.outbox.node_bell().is_asleep() {
+            true
+        } else if reserved == taken || self.seen_at.swap(taken, Ordering::Relaxed) != taken {
+            self.unmoved.store(0, Ordering::Relaxed);
+            false
+        } else {
+            self.unmoved.fetch_add(1, Ordering::Relaxed) % CALLS_BETWEEN_CHECKS
+                == CALLS_BETWEEN_CHECKS - 1
+        };
+        if due
             && let Some(connection) = self.connection()
             && connection.has_hung_up()
         {

@@ -45,7 +45,7 @@ pub enum Version {
     B03,
 }
 
-/// What the program registered with `saEvtInitialize`; called only inside [`dispatch`], without
+/// What the program registered with `saEvtInitialize`; called only inside [`dispatch()`], without
 /// any lock held.
 pub trait Callbacks: Send + Sync {
     /// Whether an open callback was registered.
@@ -59,7 +59,7 @@ pub trait Callbacks: Send + Sync {
     fn deliver(&self, subscription: SubscriptionId, event: Handle, data_bytes: u64);
 }
 
-/// How much [`dispatch`] does.
+/// How much [`dispatch()`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DispatchFlags {
     /// At most one callback.
@@ -117,12 +117,20 @@ fn make_library(
     let taken = process.libraries.write().take(link.limits.libraries_per_process_max)?;
     let number = LibraryNo(taken.slot as u32);
     match open_library(link, number) {
-        Ok((inbox, memory, bell)) => {
+        Ok(Opened { inbox, memory, bell, by }) => {
             let link = Arc::clone(link);
             let handle = taken.handle;
-            let parts = Parts { handle, number, version, callbacks, link, inbox, memory, bell };
+            let bell_of = by;
+            let parts = Parts { number, version, callbacks, link, inbox, memory, bell, bell_of };
             let library = Arc::new(Library::new(parts));
             library.link.libraries.lock().insert(number, Arc::downgrade(&library));
+            if !library.link.is_present_number(by) {
+                // The node that made the inbox has gone, and its successor may not know of it.
+                library.link.libraries.lock().remove(&number);
+                library.link.tell(Body::LibraryClose { library: number });
+                process.libraries.write().give_back(taken);
+                return Err(Error::TryAgain);
+            }
             process.libraries.write().fill(taken, library);
             Ok(handle)
         }
@@ -134,16 +142,24 @@ fn make_library(
     }
 }
 
+/// What the node made for a library handle, and the connection it was made by.
+struct Opened {
+    inbox: Inbox,
+    memory: OwnedFd,
+    bell: OwnedFd,
+    by: u64,
+}
+
 /// Has the node make an inbox.
-fn open_library(link: &link::Link, library: LibraryNo) -> Result<(Inbox, OwnedFd, OwnedFd), Error> {
+fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> {
     let deadline = crate::sys::clock::elapsed().after(Span(link::REQUEST_TIME));
     let body = Body::LibraryOpen { library, resumes: false };
     let received = link.ask(body, deadline, None).map_err(link::Failure::settled)?;
     received.reply.code?;
     let descriptors = received.descriptors;
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::NoResources)?;
-    let inbox = Inbox::open(memory.as_fd(), link.inbox_bytes).map_err(|_| Error::NoMemory)?;
-    Ok((inbox, memory, bell))
+    let inbox = Inbox::reopen(memory.as_fd()).map_err(|_| Error::NoMemory)?;
+    Ok(Opened { inbox, memory, bell, by: received.by })
 }
 
 /// One user of the link less; the last one ends it.
@@ -171,15 +187,22 @@ pub fn finalize(library: Handle) -> Result<(), Error> {
     let library = process.libraries.write().remove(library)?;
     library.end();
     let instances = std::mem::take(&mut *library.instances.lock());
+    let mut slots = Vec::new();
     for instance in instances.values() {
-        // Closed by another thread meanwhile is as good.
-        let _ = process.channels.write().remove(instance.handle);
+        // What another thread closes meanwhile is told and released there.
+        if process.channels.write().remove(instance.handle).is_ok() {
+            slots.push(instance.slot);
+        }
         instance.close();
         channels::forget_patterns(instance);
     }
     library.completions.lock().clear();
     library.link.libraries.lock().remove(&library.number);
     library.link.tell(Body::LibraryClose { library: library.number });
+    let mut channels = process.channels.write();
+    slots.into_iter().for_each(|slot| channels.release(slot));
+    drop(channels);
+    process.libraries.write().release(library.number.0 as usize);
     leave_link(process);
     Ok(())
 }
@@ -192,6 +215,7 @@ pub fn channel_open(
     timeout: i64,
 ) -> Result<Handle, Error> {
     let library = process::library(library)?;
+    channels::check_name(&library, name, flags)?;
     let timeout = Span::from_sa_time(timeout).unwrap_or_default();
     if timeout == Span::ZERO {
         return Err(Error::Timeout);
@@ -207,6 +231,7 @@ pub fn channel_open_async(
     flags: OpenFlags,
 ) -> Result<(), Error> {
     let library = process::library(library)?;
+    channels::check_name(&library, name, flags)?;
     if !library.callbacks.has_open() {
         return Err(Error::Init);
     }

@@ -122,7 +122,7 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
     let (reply, descriptors) = dialogue.ask(hello, &[])?;
     reply.code?;
-    let reply::Body::Welcome { outbox_bytes, inbox_bytes, limits, .. } = reply.body else {
+    let reply::Body::Welcome { outbox_bytes, limits, .. } = reply.body else {
         return Err(Error::Library);
     };
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::Library)?;
@@ -131,7 +131,7 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let limits: Limits = *limits;
     let connection = Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?;
     let connection = Arc::new(connection);
-    Link::new(outbox, memory, inbox_bytes as usize, limits, place, connection)
+    Link::new(outbox, memory, limits, place, connection)
         .map(Arc::new)
         .map_err(|_| Error::NoResources)
 }
@@ -158,6 +158,25 @@ pub(super) fn attempt(link: &Link) -> Result<(), Error> {
     restore(link).map_err(|_| Error::TryAgain)
 }
 
+/// What a node was told that exists here. What has ended since, while nobody could be told, it is
+/// told before anything else.
+#[derive(Default)]
+pub(super) struct Restored {
+    libraries: Vec<Arc<Library>>,
+    instances: Vec<Arc<Instance>>,
+}
+
+impl Restored {
+    /// The messages about what has ended since.
+    pub(super) fn ended(&self) -> impl Iterator<Item = Body> {
+        let instances = self.instances.iter().filter(|instance| instance.is_closed());
+        let libraries = self.libraries.iter().filter(|library| library.is_finalized());
+        instances
+            .map(|instance| Body::Close { instance: instance.number })
+            .chain(libraries.map(|library| Body::LibraryClose { library: library.number }))
+    }
+}
+
 fn restore(link: &Link) -> Result<(), Error> {
     let mut dialogue = Dialogue::begin(&link.place)?;
     let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
@@ -167,15 +186,16 @@ fn restore(link: &Link) -> Result<(), Error> {
     let libraries: Vec<Arc<Library>> =
         link.libraries.lock().values().filter_map(Weak::upgrade).collect();
     let mut bells = Vec::new();
+    let mut restored = Restored::default();
     for library in libraries {
-        if let Some(bell) = restore_library(&mut dialogue, &library)? {
+        if let Some(bell) = restore_library(&mut dialogue, &library, &mut restored)? {
             bells.push((library, bell));
         }
     }
     dialogue.ask(Body::Restored, &[])?.0.code?;
     let connection =
         Arc::new(Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?);
-    link.install(Arc::clone(&connection));
+    link.install(Arc::clone(&connection), &restored);
     for (library, bell) in bells {
         library.reconnected(bell, &connection).map_err(|_| Error::NoResources)?;
     }
@@ -186,6 +206,7 @@ fn restore(link: &Link) -> Result<(), Error> {
 fn restore_library(
     dialogue: &mut Dialogue,
     library: &Arc<Library>,
+    restored: &mut Restored,
 ) -> Result<Option<OwnedFd>, Error> {
     if library.is_finalized() {
         return Ok(None);
@@ -195,8 +216,10 @@ fn restore_library(
     reply.code?;
     let bell = descriptors.pop().ok_or(Error::Library)?;
     let instances: Vec<Arc<Instance>> = library.instances.lock().values().cloned().collect();
+    restored.libraries.push(Arc::clone(library));
     for instance in instances {
         restore_instance(dialogue, library, &instance)?;
+        restored.instances.push(instance);
     }
     Ok(Some(bell))
 }
@@ -233,8 +256,11 @@ fn restore_instance(
 /// waits for ever for its events, blocking dispatch of its library handle returns.
 fn lose(library: &Library, instance: &Arc<Instance>) {
     if let Some(process) = process::existing() {
-        // Closed by another thread meanwhile is as good.
-        let _ = process.channels.write().remove(instance.handle);
+        let mut channels = process.channels.write();
+        // What another thread closes meanwhile is released there.
+        if channels.remove(instance.handle).is_ok() {
+            channels.release(instance.slot);
+        }
     }
     instance.close();
     super::channels::forget_patterns(instance);

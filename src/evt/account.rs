@@ -70,7 +70,8 @@ impl Numbers {
     /// claimed it.
     pub(super) fn adopt(&mut self, block: IdBlock) -> bool {
         let start = IdBlock::start_of(block.first);
-        let whole = block.count == IdBlock::COUNT && block.first.0 % u64::from(block.count) == 0;
+        let whole =
+            block.count == IdBlock::COUNT && block.first.0.is_multiple_of(u64::from(block.count));
         whole && start > 0 && start < self.began && self.adopted.insert(block.first)
     }
 
@@ -186,12 +187,13 @@ impl Ledger {
 
     /// Adds credit whatever the bounds say: it was spent before a restart.
     pub(super) fn add_credit(&mut self, user: u32, account: &mut Account, events: u64, bytes: u64) {
-        self.users.entry(user).or_default().credit_events += events;
+        if events > 0 {
+            self.users.entry(user).or_default().credit_events += events;
+        }
         self.credit_events += events;
         self.credit_bytes += bytes;
         account.credit_events += events;
         account.credit_bytes += bytes;
-        self.tidy(user);
     }
 
     /// Takes credit back: at most what the account holds.

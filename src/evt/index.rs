@@ -19,6 +19,13 @@ struct Entry {
     filters: Option<Rc<Filters>>,
 }
 
+impl Entry {
+    /// Whether the filters behind the first one match too.
+    fn matches(&self, attributes: AttributesRef<'_>) -> bool {
+        self.filters.as_ref().is_none_or(|filters| filters.matches(attributes))
+    }
+}
+
 /// The subscriptions filed under one value, ordered by instance and then by registration.
 #[derive(Debug, Default)]
 struct Bucket(Vec<Entry>);
@@ -192,25 +199,8 @@ impl Index {
         }
     }
 
-    /// Calls `taker` with instance and subscription for every subscription that matches, several
-    /// times for an instance with several; gives the number of comparisons made. Cost: one look-up
-    /// for each distinct length of a prefix or suffix, and the subscriptions filed under the
-    /// values found.
-    pub(super) fn matches(
-        &self,
-        attributes: AttributesRef<'_>,
-        mut taker: impl FnMut(u32, SubscriptionNo),
-    ) -> u32 {
-        let mut comparisons = 1;
-        let mut visit = |bucket: &Bucket| {
-            for entry in &bucket.0 {
-                comparisons += 1;
-                if entry.filters.as_ref().is_none_or(|filters| filters.matches(attributes)) {
-                    taker(entry.instance, entry.subscription);
-                }
-            }
-        };
-        let first = attributes.first_pattern();
+    /// Calls `visit` with every bucket whose value the first pattern has.
+    fn candidates(&self, first: &[u8], mut visit: impl FnMut(&Bucket)) {
         if !self.exact.lengths.is_empty() {
             self.exact.buckets.get(first).map(&mut visit);
         }
@@ -223,7 +213,45 @@ impl Index {
             self.suffixes.buckets.get(&first[start..]).map(&mut visit);
         }
         visit(&self.rest);
+    }
+
+    /// Calls `taker` with instance and subscription for every subscription that matches, several
+    /// times for an instance with several; gives the number of comparisons made. Cost: one look-up
+    /// for each distinct length of a prefix or suffix, and the subscriptions filed under the
+    /// values found.
+    pub(super) fn matches(
+        &self,
+        attributes: AttributesRef<'_>,
+        mut taker: impl FnMut(u32, SubscriptionNo),
+    ) -> u32 {
+        let mut comparisons = 1;
+        self.candidates(attributes.first_pattern(), |bucket| {
+            for entry in &bucket.0 {
+                comparisons += 1;
+                if entry.matches(attributes) {
+                    taker(entry.instance, entry.subscription);
+                }
+            }
+        });
         comparisons
+    }
+
+    /// The first registered subscription of an instance that matches. Cost as for
+    /// [`Index::matches`], but only subscriptions of the instance are looked at.
+    pub(super) fn first_match(
+        &self,
+        instance: u32,
+        attributes: AttributesRef<'_>,
+    ) -> Option<SubscriptionNo> {
+        let mut first = None;
+        self.candidates(attributes.first_pattern(), |bucket| {
+            let start = bucket.0.partition_point(|entry| entry.instance < instance);
+            let mut own = bucket.0[start..].iter().take_while(|entry| entry.instance == instance);
+            let found = own.find(|entry| entry.matches(attributes));
+            let number = found.map(|entry| entry.subscription);
+            first = first.into_iter().chain(number).min();
+        });
+        first
     }
 
     /// Whether no subscription is filed.

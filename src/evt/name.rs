@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Copy)]
 pub struct Name {
     length: u16,
-    octets: [u8; Name::OCTETS_MAX],
+    octets: [u8; Self::OCTETS_MAX],
 }
 
 impl Name {

@@ -27,7 +27,8 @@ pub(super) struct Replay {
     serial: u64,
     pub(super) instance: u32,
     pub(super) channel: u32,
-    pub(super) subscription: SubscriptionNo,
+    /// None when the subscription is gone and what it had still to get goes to those that remain.
+    pub(super) subscription: Option<SubscriptionNo>,
     pub(super) filters: Rc<Filters>,
     pub(super) next: u64,
     pub(super) last: u64,
@@ -60,6 +61,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Replays of removed subscriptions that are kept for an instance at a priority: enough for
+    /// programs that change their filters, and a bound for those that do nothing else.
+    const LEFT_OVER_MAX: usize = 8;
+
     pub(super) const fn events(&self) -> u64 {
         self.events
     }
@@ -73,9 +78,17 @@ impl Queue {
             && self.levels.iter().all(|level| level.live.is_empty() && level.replays.is_empty())
     }
 
+    /// The priorities at which something waits, a bit for each.
+    pub(super) fn levels(&self) -> u8 {
+        let busy = Priority::ALL.into_iter().filter(|priority| !self.is_clear(*priority));
+        busy.fold(0, |levels, priority| levels | 1 << priority.number())
+    }
+
     /// Whether nothing waits at a priority.
     pub(super) fn is_clear(&self, priority: Priority) -> bool {
-        self.head(priority).is_none()
+        let level = &self.levels[priority.index()];
+        let lost = priority == Priority::HIGHEST && !self.lost.is_empty();
+        level.live.is_empty() && level.replays.is_empty() && !lost
     }
 
     /// What comes first at a priority.
@@ -143,6 +156,7 @@ impl Queue {
     ) {
         let serial = self.next_serial();
         let filters = Rc::clone(filters);
+        let subscription = Some(subscription);
         let replay = Replay { serial, instance, channel, subscription, filters, next, last };
         self.levels[priority.index()].replays.push_back(replay);
     }
@@ -207,12 +221,16 @@ impl Queue {
         self.lost.retain(|(_, waiting)| *waiting != instance);
     }
 
-    /// Drops the replays of a subscription, and gives its live events to the subscription that
-    /// `rematch` names, or drops them.
+    /// Gives the live events of a subscription to the subscription that `rematch` names, or drops
+    /// them. Its replays keep their place and are matched when their turn comes, so that no
+    /// retained event falls behind a later one; unless nothing `remains`, or the instance has
+    /// [`Queue::LEFT_OVER_MAX`] such replays already: then what they hold comes with the
+    /// replays of the remaining subscriptions alone.
     pub(super) fn unsubscribe(
         &mut self,
         instance: u32,
         subscription: SubscriptionNo,
+        remains: bool,
         mut rematch: impl FnMut(&EventRecord) -> Option<SubscriptionNo>,
     ) {
         if self.is_empty() {
@@ -227,8 +245,15 @@ impl Queue {
             other.is_some()
         });
         for level in &mut self.levels {
-            level.replays.retain(|replay| {
-                replay.instance != instance || replay.subscription != subscription
+            let of_instance = level.replays.iter().filter(|replay| replay.instance == instance);
+            let left_over = of_instance.filter(|replay| replay.subscription.is_none()).count();
+            let keep = remains && left_over < Self::LEFT_OVER_MAX;
+            level.replays.retain_mut(|replay| {
+                let gone = replay.instance == instance && replay.subscription == Some(subscription);
+                if gone {
+                    replay.subscription = None;
+                }
+                !gone || keep
             });
         }
     }

@@ -1,6 +1,6 @@
 //! Retained events: what late subscribers get, for how long, and in which order.
 
-use super::{AttributesRef, EventId, Filters, Priority, Span, Time};
+use super::{AttributesRef, EventId, Filters, Priority, Span, SubscriptionNo, Time};
 use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -35,9 +35,14 @@ impl EventRecord {
         data_bytes.saturating_add(attributes_bytes as u64)
     }
 
+    /// Patterns and publisher name, which were judged before the record was made.
+    pub(super) fn view(&self) -> Option<AttributesRef<'_>> {
+        AttributesRef::parse(&self.attributes).ok()
+    }
+
     /// Whether `filters` match the event.
     pub(super) fn matches(&self, filters: &Filters) -> bool {
-        AttributesRef::parse(&self.attributes).is_ok_and(|attributes| filters.matches(attributes))
+        self.view().is_some_and(|attributes| filters.matches(attributes))
     }
 
     /// The retention time left at `now` if it ends at `deadline`; zero if there was none.
@@ -96,21 +101,21 @@ impl RetentionStore {
         Some(retained)
     }
 
-    /// The first event of a priority that `filters` match, from `first` to `last`, and whose
-    /// retention has not lapsed at `now`. Cost: the events passed over.
+    /// The first event of a priority from `span.0` to `span.1` whose retention has not lapsed at
+    /// `now` and for which `taker` names a subscription. Cost: the events passed over.
     pub(super) fn next(
         &self,
         priority: Priority,
         span: (u64, u64),
         now: Time,
-        filters: &Filters,
-    ) -> Option<(u64, &Retained)> {
+        taker: impl Fn(&EventRecord) -> Option<SubscriptionNo>,
+    ) -> Option<(u64, &Retained, SubscriptionNo)> {
         if span.0 > span.1 {
             return None;
         }
-        let mut range = self.levels[priority.index()].range(span.0..=span.1);
-        let found = range.find(|(_, each)| each.deadline > now && each.record.matches(filters));
-        found.map(|(serial, retained)| (*serial, retained))
+        let range = self.levels[priority.index()].range(span.0..=span.1);
+        let mut kept = range.filter(|(_, each)| each.deadline > now);
+        kept.find_map(|(serial, each)| Some((*serial, each, taker(&each.record)?)))
     }
 
     pub(super) fn events(&self) -> u64 {

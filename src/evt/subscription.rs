@@ -1,7 +1,7 @@
 //! Open instances and their subscriptions.
 
 use super::node::ProcessKey;
-use super::{Error, EventRecord, Filters, InstanceNo, OpenFlags, SubscriptionNo};
+use super::{Error, Filters, InstanceNo, OpenFlags, SubscriptionNo};
 use std::rc::Rc;
 
 /// One subscription of an open instance.
@@ -49,12 +49,6 @@ impl Instance {
     /// Where a subscription is, or would be inserted.
     pub(super) fn position(&self, number: SubscriptionNo) -> Result<usize, usize> {
         self.subscriptions.binary_search_by_key(&number, |subscription| subscription.number)
-    }
-
-    /// The first registered subscription that matches.
-    pub(super) fn first_match(&self, record: &EventRecord) -> Option<SubscriptionNo> {
-        let mut all = self.subscriptions.iter();
-        all.find(|each| record.matches(&each.filters)).map(|each| each.number)
     }
 
     /// Checks that a subscription may be added; gives its position.

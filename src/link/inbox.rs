@@ -46,6 +46,15 @@ impl Inbox {
         Ok((memory, inbox))
     }
 
+    /// Node: a view of memory that a program brings back. Its rings may have another length than
+    /// this node would give them.
+    pub fn reopen(memory: BorrowedFd<'_>) -> io::Result<Self> {
+        let bytes = memory::bytes_of(memory)?;
+        let lengths = (12..=30).map(|bits| 1_usize << bits);
+        let ring_bytes = lengths.into_iter().find(|length| Self::memory_bytes(*length) == bytes);
+        Self::open(memory, ring_bytes.ok_or(io::ErrorKind::InvalidData)?)
+    }
+
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
         if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {
@@ -130,7 +139,10 @@ impl Inbox {
                 return Ok(None);
             }
             let rest = ring.rest(position).min(there);
-            if there > self.ring_bytes as u64 || there % UNIT != 0 || position % UNIT != 0 {
+            if there > self.ring_bytes as u64
+                || !there.is_multiple_of(UNIT)
+                || !position.is_multiple_of(UNIT)
+            {
                 return Err(Nonsense);
             }
             let mut first = [0; 8];
@@ -180,15 +192,22 @@ impl Inbox {
         Bell(&self.header().agent_bell.0)
     }
 
-    /// Node: says whether it holds more for this handle than the window does.
-    pub fn set_backlog(&self, more: bool) {
-        self.header().backlog.0.store(u32::from(more), Ordering::SeqCst);
+    /// Node: says at which priorities it holds more for this handle than the window does: bit `p`
+    /// is priority `p`.
+    pub fn set_backlog(&self, levels: u8) {
+        self.header().backlog.0.store(u32::from(levels), Ordering::SeqCst);
     }
 
-    /// Whether the node holds more, or held more when it died.
+    /// Whether the node holds more at any priority, or held more when it died.
     #[must_use]
     pub fn has_backlog(&self) -> bool {
         self.header().backlog.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether the node holds more at one priority.
+    #[must_use]
+    pub fn has_backlog_at(&self, priority: Priority) -> bool {
+        self.header().backlog.0.load(Ordering::Acquire) & 1 << priority.number() != 0
     }
 
     /// The word by which the node says that it waits for room: the agent rings after it has read.

@@ -53,6 +53,15 @@ impl Outbox {
         Ok((memory, outbox))
     }
 
+    /// Node: a view of memory that a program brings back. Its rings may have another length than
+    /// this node would give them.
+    pub fn reopen(memory: BorrowedFd<'_>) -> io::Result<Self> {
+        let bytes = memory::bytes_of(memory)?;
+        let lengths = (12..=30).map(|bits| 1_usize << bits);
+        let ring_bytes = lengths.into_iter().find(|length| Self::memory_bytes(*length) == bytes);
+        Self::open(memory, ring_bytes.ok_or(io::ErrorKind::InvalidData)?)
+    }
+
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
         if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {
@@ -67,6 +76,12 @@ impl Outbox {
         // SAFETY: the mapping is page-aligned, longer than a header, and all of a header are
         // atomics, for which every bit pattern is a value.
         unsafe { self.mapping.start().cast::<Header>().as_ref() }
+    }
+
+    /// Bytes of each ring.
+    #[must_use]
+    pub const fn ring_bytes(&self) -> u64 {
+        self.ring_bytes as u64
     }
 
     /// The ring of a priority.
@@ -161,7 +176,7 @@ impl Outbox {
     /// Adds credit for `events` events of `bytes` bytes together: the node's grants, or what the
     /// agent spent on a publication that then had no room.
     pub fn add_credit(&self, events: u64, bytes: u64) {
-        let word = events << CREDIT_SHIFT | bytes / UNIT;
+        let word = (events << CREDIT_SHIFT) | (bytes / UNIT);
         self.header().credit.0.fetch_add(word, Ordering::AcqRel);
     }
 

@@ -220,6 +220,52 @@ mod tests {
         assert_eq!(InHeader::decode(&delivery.encode()), Some(delivery));
     }
 
+    /// Programs keep an old library mapped for years: these bytes never change for version 1.
+    #[test]
+    fn the_bytes_of_version_1_are_frozen() {
+        assert_eq!(VERSION, 1);
+        let out = OutHeader {
+            instance: 0x0102_0304_0506_0708,
+            id: 0x1112_1314_1516_1718,
+            publish_time: 0x2122_2324_2526_2728,
+            retention: 0x3132_3334_3536_3738,
+            attributes_bytes: 0x4142_4344,
+            data_bytes: 0x5152_5354,
+        };
+        let mut expected = vec![8, 7, 6, 5, 4, 3, 2, 1];
+        for high in [0x10, 0x20, 0x30] {
+            expected.extend((1..=8).rev().map(|low| high | low));
+        }
+        expected.extend([0x44, 0x43, 0x42, 0x41, 0x54, 0x53, 0x52, 0x51]);
+        expected.extend([0; 8]);
+        assert_eq!(out.encode().to_vec(), expected);
+        let delivery = InHeader {
+            bytes: 0x0102_0304,
+            kind: InKind::Event,
+            instance: 0x1112_1314_1516_1718,
+            subscription: 0x2122_2324,
+            attributes_bytes: 0x3132_3334,
+            data_bytes: 0x4142_4344,
+            priority: 3,
+            id: 0x5152_5354_5556_5758,
+            publish_time: 0x6162_6364_6566_6768,
+            retention: 0x7172_7374_7576_7778,
+            left: 0x0182_0384_0586_0788,
+        };
+        let mut expected = vec![4, 3, 2, 1, 2, 0, 0, 0];
+        expected.extend((0x11..=0x18).rev());
+        expected.extend([0x24, 0x23, 0x22, 0x21, 0x34, 0x33, 0x32, 0x31]);
+        expected.extend([0x44, 0x43, 0x42, 0x41, 3, 0, 0, 0]);
+        for high in [0x50, 0x60, 0x70] {
+            expected.extend((1..=8).rev().map(|low| high | low));
+        }
+        expected.extend([0x88, 7, 0x86, 5, 0x84, 3, 0x82, 1]);
+        assert_eq!(delivery.encode().to_vec(), expected);
+        assert_eq!(InKind::of(1), Some(InKind::Pad));
+        assert_eq!(InKind::of(3), Some(InKind::Lost));
+        assert_eq!(InKind::of(4), Some(InKind::Withdrawn));
+    }
+
     #[test]
     fn lengths_that_do_not_add_up_are_nonsense() {
         let mut header = InHeader {

@@ -132,12 +132,7 @@ impl Client {
     }
 
     /// Queues a reply; it is sent by [`Client::flush`], after what it rests on is in the log.
-    pub(super) fn reply(&mut self, id: u32, code: Result<(), Error>, body: reply::Body) {
-        self.reply_with(id, code, body, Vec::new());
-    }
-
-    /// As [`Client::reply`], with descriptors.
-    pub(super) fn reply_with(
+    pub(super) fn reply(
         &mut self,
         id: u32,
         code: Result<(), Error>,

@@ -212,7 +212,7 @@ fn span(key: &str, seconds: f64) -> Result<Span, String> {
 }
 
 fn one_line(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+    let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
     format!("line {line}: {}", error.message().replace('\n', " "))
 }
 
@@ -223,6 +223,21 @@ mod tests {
     #[test]
     fn an_empty_file_gives_the_defaults() {
         assert_eq!(Config::parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_shipped_example_shows_the_defaults() {
+        let shown = include_str!("../../packaging/saevtd.conf");
+        let uncommented: String = shown
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase()) => rest,
+                _ => line,
+            })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let config = Config::parse(&uncommented).unwrap();
+        assert_eq!(Config { idle_exit: None, ..config }, Config::default());
     }
 
     #[test]

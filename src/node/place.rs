@@ -41,7 +41,8 @@ pub fn take(config: &Config) -> Result<Place, Refusal> {
     let directory = &config.state_dir;
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        // Others may pass through to the socket, whose own permissions say who may connect.
+        .mode(0o755)
         .create(directory)
         .map_err(|error| failed("make the state directory", directory, &error))?;
     let lock_path = directory.join("lock");

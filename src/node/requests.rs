@@ -43,7 +43,7 @@ impl Server {
             let (code, body, descriptors) = self.handle(slot, process, waiting);
             let Some(client) = self.clients[slot].as_mut() else { return false };
             if id != 0 {
-                client.reply_with(id, code, body, descriptors);
+                client.reply(id, code, body, descriptors);
             }
         }
     }
@@ -78,14 +78,19 @@ impl Server {
                 only(Ok(()))
             }
             Body::Unlink { name } => only(self.unlink(slot, &name)),
-            Body::Subscribe { instance, number, filters } => only(self.core.subscribe(
-                process,
-                instance,
-                number,
-                filters,
-                self.now,
-                &mut self.inboxes,
-            )),
+            Body::Subscribe { instance, number, filters } => {
+                // What others published before this call must not come as if it were new.
+                self.take_all();
+                let subscribed = self.core.subscribe(
+                    process,
+                    instance,
+                    number,
+                    filters,
+                    self.now,
+                    &mut self.inboxes,
+                );
+                only(subscribed)
+            }
             Body::Unsubscribe { instance, number } => {
                 only(self.core.unsubscribe(process, instance, number))
             }
@@ -101,8 +106,10 @@ impl Server {
             Body::Credit { events, bytes } => self.credit(slot, process, events, bytes),
             Body::Ids => self.ids(process),
             Body::Refill { library } => {
-                self.refill(Target { process, library });
-                only(Ok(()))
+                let to = Target { process, library };
+                self.refill(to);
+                let events = self.core.queued(to);
+                (Ok(()), reply::Body::Queued { events }, Vec::new())
             }
             Body::Restored => {
                 self.restored(slot);
@@ -186,15 +193,14 @@ impl Server {
 
     /// Makes the outbox, or takes a restored one, and its bell. Gives what the program gets.
     fn link(&mut self, slot: usize, memory: Option<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
-        let bytes = self.config.outbox_bytes;
         let resumes = memory.is_some();
         let (memory, outbox) = match memory {
             Some(memory) => {
-                let outbox = Outbox::open(memory.as_fd(), bytes)?;
+                let outbox = Outbox::reopen(memory.as_fd())?;
                 (None, outbox)
             }
             None => {
-                let (memory, outbox) = Outbox::create(bytes)?;
+                let (memory, outbox) = Outbox::create(self.config.outbox_bytes)?;
                 (Some(memory), outbox)
             }
         };
@@ -219,7 +225,7 @@ impl Server {
             let index = priority.index();
             let (reserved, taken, done) = linked.outbox.ring(priority).positions();
             let ordered = done <= taken && taken <= reserved && reserved <= POSITION_MAX;
-            if !ordered || reserved - done > bytes as u64 || done % UNIT != 0 {
+            if !ordered || reserved - done > linked.outbox.ring_bytes() || done % UNIT != 0 {
                 return Err(io::Error::other("the positions of its outbox make no sense"));
             }
             linked.next[index] = done;
@@ -259,12 +265,11 @@ impl Server {
         to: Target,
         memory: Option<OwnedFd>,
     ) -> io::Result<Vec<OwnedFd>> {
-        let bytes = self.config.inbox_bytes;
         let resumes = memory.is_some();
         let (memory, inbox) = match memory {
-            Some(memory) => (None, Inbox::open(memory.as_fd(), bytes)?),
+            Some(memory) => (None, Inbox::reopen(memory.as_fd())?),
             None => {
-                let (memory, inbox) = Inbox::create(bytes)?;
+                let (memory, inbox) = Inbox::create(self.config.inbox_bytes)?;
                 (Some(memory), inbox)
             }
         };

@@ -66,9 +66,22 @@ impl Server {
         self.rest(slot)
     }
 
-    /// Takes everything that is visible now in one client's outbox.
+    /// Takes what is in one client's outbox at this moment; what it goes on publishing meanwhile
+    /// can wait.
     pub(super) fn take_everything(&mut self, slot: usize) {
+        let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() else { return };
+        let outbox = Rc::clone(&linked.outbox);
+        let goal = Priority::ALL.map(|priority| outbox.ring(priority).positions().0);
         loop {
+            let reached = match self.clients[slot].as_ref() {
+                Some(Client { linked: Some(linked), .. }) => {
+                    linked.next.iter().zip(goal).all(|(next, goal)| *next >= goal)
+                }
+                _ => true,
+            };
+            if reached {
+                return;
+            }
             match self.take(slot) {
                 Ok(true) => {}
                 Ok(false) => return,

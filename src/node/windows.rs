@@ -33,8 +33,9 @@ impl Window {
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
-            let right =
-                written % UNIT == 0 && written <= POSITION_MAX && ring.room(written, 0).is_some();
+            let right = written.is_multiple_of(UNIT)
+                && written <= POSITION_MAX
+                && ring.room(written, 0).is_some();
             if !right {
                 return None;
             }
@@ -85,7 +86,7 @@ impl Window {
 
     /// A node begins with this inbox: nothing is queued behind it yet.
     pub(super) fn begin(&self) {
-        self.inbox.set_backlog(false);
+        self.inbox.set_backlog(0);
         let _ = self.inbox.room_bell().stay_awake();
     }
 
@@ -321,11 +322,15 @@ impl Windows for Inboxes {
         }
     }
 
-    fn backlog(&mut self, to: Target, more: bool) {
+    fn backlog(&mut self, to: Target, levels: u8) {
         let Some(window) = self.get_mut(to) else { return };
-        window.backlog = more;
-        window.inbox.set_backlog(more);
-        if more {
+        let begins = levels != 0 && !window.backlog;
+        window.backlog = levels != 0;
+        window.inbox.set_backlog(levels);
+        if levels != 0 && !begins {
+            return;
+        }
+        if begins {
             self.backlogged.push(to);
         } else {
             let _ = window.inbox.room_bell().stay_awake();

@@ -19,22 +19,27 @@ pub fn sealed(name: &std::ffi::CStr, bytes: usize) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
+/// The length of what a descriptor stands for.
+pub fn bytes_of(memory: BorrowedFd<'_>) -> io::Result<usize> {
+    // SAFETY: a stat structure is plain numbers, for which zero is a value.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` lives through the call.
+    checked(unsafe { libc::fstat(memory.as_raw_fd(), &raw mut status) })?;
+    usize::try_from(status.st_size).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+}
+
 /// Checks that a received descriptor is memory of exactly `bytes` bytes, sealed as [`sealed`] does
 /// it, and of ordinary pages.
 pub fn check_sealed(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     // SAFETY: the call takes numbers only.
     let seals = checked(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_GET_SEALS) })?;
-    // SAFETY: a stat structure is plain numbers, for which zero is a value.
-    let mut status: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: `status` lives through the call.
-    checked(unsafe { libc::fstat(memory.as_raw_fd(), &raw mut status) })?;
-    // SAFETY: as for `stat`.
+    // SAFETY: a statfs structure is plain numbers, for which zero is a value.
     let mut system: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `system` lives through the call.
     checked(unsafe { libc::fstatfs(memory.as_raw_fd(), &raw mut system) })?;
     let right = seals & SEALS == SEALS
         && seals & libc::F_SEAL_WRITE == 0
-        && status.st_size == bytes as libc::off_t
+        && bytes_of(memory)? == bytes
         && system.f_type == libc::TMPFS_MAGIC;
     if right { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
 }

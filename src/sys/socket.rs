@@ -260,7 +260,9 @@ fn take_rights(header: &libc::msghdr) -> Vec<OwnedFd> {
             let data = unsafe { libc::CMSG_DATA(part) }.cast::<RawFd>();
             for index in 0..(head.cmsg_len as usize - empty) / size_of::<RawFd>() {
                 // SAFETY: the kernel wrote as many descriptors as the length says.
-                let number = unsafe { data.add(index).read_unaligned() };
+                let place = unsafe { data.add(index) };
+                // SAFETY: as above; the control buffer need not align them.
+                let number = unsafe { place.read_unaligned() };
                 // SAFETY: a descriptor received by SCM_RIGHTS is new and nobody else's.
                 taken.push(unsafe { OwnedFd::from_raw_fd(number) });
             }

@@ -31,6 +31,8 @@ pub enum Body {
     Block { first: EventId, count: u32 },
     /// To a `Gone` request: those that are gone.
     Gone { ids: Vec<EventId> },
+    /// To a refill: how many events wait behind the window.
+    Queued { events: u64 },
     /// Unasked: the service has moved to the system's node; restore there.
     Moved,
 }
@@ -78,6 +80,7 @@ impl Reply {
             Body::Block { .. } => 4,
             Body::Gone { .. } => 5,
             Body::Moved => 6,
+            Body::Queued { .. } => 7,
         });
         to.u16(code_number(self.code));
         to.u32(self.id);
@@ -94,6 +97,7 @@ impl Reply {
                 to.u64(first.0);
                 to.u32(*count);
             }
+            Body::Queued { events } => to.u64(*events),
             Body::Gone { ids } => {
                 to.u16(ids.len() as u16);
                 ids.iter().for_each(|id| to.u64(id.0));
@@ -128,6 +132,7 @@ impl Reply {
                 Body::Gone { ids }
             }
             6 => Body::Moved,
+            7 => Body::Queued { events: from.u64()? },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -174,6 +179,7 @@ mod tests {
             Body::Block { first: EventId(1 << 40), count: 65_536 },
             Body::Gone { ids: vec![EventId(5)] },
             Body::Moved,
+            Body::Queued { events: 9 },
         ]
     }
 

@@ -65,7 +65,8 @@ pub enum Body {
     Credit { events: u32, bytes: u64 },
     /// Asks for another block of event identifiers.
     Ids,
-    /// Asks to fill the window of a handle; the reply comes when it is done.
+    /// Asks to fill the window of a handle; the reply comes when it is done and says how many events
+    /// still wait behind it.
     Refill { library: LibraryNo },
     /// All that existed before a restart of the node has been brought back.
     Restored,

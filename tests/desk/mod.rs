@@ -43,6 +43,8 @@ pub(crate) struct Inboxes {
     pub(crate) readings: u8,
     pub(crate) treacherous: bool,
     pub(crate) backlog: BTreeMap<Target, bool>,
+    /// The priorities at which something waits, a bit for each.
+    pub(crate) levels: BTreeMap<Target, u8>,
     rings: BTreeMap<(Target, Priority), Ring>,
 }
 
@@ -54,6 +56,7 @@ impl Inboxes {
             readings: 0,
             treacherous: false,
             backlog: BTreeMap::new(),
+            levels: BTreeMap::new(),
             rings: BTreeMap::new(),
         }
     }
@@ -70,6 +73,7 @@ impl Inboxes {
     pub(crate) fn close(&mut self, target: Target) {
         self.rings.retain(|(of, _), _| *of != target);
         self.backlog.remove(&target);
+        self.levels.remove(&target);
     }
 
     fn read(&mut self) -> Vec<u8> {
@@ -134,9 +138,10 @@ impl Windows for Inboxes {
         into.extend_from_slice(&bytes);
     }
 
-    fn backlog(&mut self, to: Target, more: bool) {
-        let before = self.backlog.insert(to, more).unwrap_or(false);
-        assert_ne!(before, more, "the driver is told of changes only");
+    fn backlog(&mut self, to: Target, levels: u8) {
+        let before = self.levels.insert(to, levels).unwrap_or(0);
+        assert_ne!(before, levels, "the driver is told of changes only");
+        self.backlog.insert(to, levels != 0);
     }
 }
 

@@ -48,6 +48,17 @@ pub(crate) struct Model {
     channels: Vec<Channel>,
     retained: Vec<Retained>,
     channel_keys: u64,
+    replays: u64,
+}
+
+fn first_match(
+    instances: &[Instance],
+    number: InstanceNo,
+    draft: &Draft,
+) -> Option<SubscriptionNo> {
+    let instance = instances.iter().find(|each| each.number == number)?;
+    let mut all = instance.subscriptions.iter();
+    all.find(|(_, filters)| draft.matches(filters)).map(|(number, _)| *number)
 }
 
 impl Model {
@@ -61,6 +72,7 @@ impl Model {
             channels: Vec::new(),
             retained: Vec::new(),
             channel_keys: 0,
+            replays: 0,
         }
     }
 
@@ -220,6 +232,8 @@ impl Model {
         }
         let (target, channel) = (instance.target, instance.channel);
         let owed = std::mem::take(&mut instance.owed);
+        self.replays += 1;
+        let replay = self.replays;
         let mut items = Vec::new();
         if owed {
             let priority = Priority::HIGHEST;
@@ -229,7 +243,7 @@ impl Model {
             let of_level = self.retained.iter().filter(|each| each.draft.priority == priority);
             for each in of_level.filter(|each| each.channel == channel) {
                 if each.deadline > now && each.draft.matches(&filters) {
-                    let kind = Kind::Replay(each.draft.id, subscription);
+                    let kind = Kind::Replay(each.draft.id, Some(subscription), replay);
                     items.push(Item { instance: number, priority, kind });
                 }
             }
@@ -258,10 +272,15 @@ impl Model {
         let target = instance.target;
         let mut all = libraries.iter_mut();
         let library = all.find(|library| library.target == target).expect("open");
+        let full = Priority::ALL.map(|priority| library.left_over(number, priority) >= 8);
         library.queue.retain_mut(|item| match &mut item.kind {
             _ if item.instance != number => true,
             Kind::Lost => !remaining.is_empty(),
-            Kind::Replay(_, of) => *of != subscription,
+            Kind::Replay(_, of, _) if *of == Some(subscription) => {
+                *of = None;
+                !remaining.is_empty() && !full[item.priority.index()]
+            }
+            Kind::Replay(..) => true,
             Kind::Live(draft, of, _) => {
                 let first = remaining.iter().find(|(_, filters)| draft.matches(filters));
                 *of = first.map_or(*of, |(number, _)| *number);
@@ -408,7 +427,7 @@ impl Model {
 
     /// Moves what waits at a priority until the window is full.
     fn pump(&mut self, target: Target, priority: Priority, now: Time) {
-        let Self { libraries, retained, capacity, .. } = self;
+        let Self { libraries, instances, retained, capacity, .. } = self;
         let mut all = libraries.iter_mut();
         let Some(library) = all.find(|library| library.target == target) else { return };
         while let Some(at) = library.queue.iter().position(|item| item.priority == priority) {
@@ -420,11 +439,12 @@ impl Model {
                 Kind::Live(draft, of, deadline) => {
                     Some((record(number, draft, *of, left(draft, *deadline, now)), false))
                 }
-                Kind::Replay(id, of) => {
+                Kind::Replay(id, of, _) => {
                     let found = retained.iter().find(|each| each.draft.id == *id);
-                    found.filter(|each| each.deadline > now).map(|each| {
+                    found.filter(|each| each.deadline > now).and_then(|each| {
                         let left = left(&each.draft, each.deadline, now);
-                        (record(number, &each.draft, *of, left), false)
+                        let of = of.or_else(|| first_match(instances, number, &each.draft))?;
+                        Some((record(number, &each.draft, of, left), false))
                     })
                 }
             };

@@ -36,7 +36,8 @@ impl Draft {
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     Live(Rc<Draft>, SubscriptionNo, Time),
-    Replay(EventId, SubscriptionNo),
+    /// A retained event, for a subscription or what remains after it, and of which replay.
+    Replay(EventId, Option<SubscriptionNo>, u64),
     Lost,
 }
 
@@ -46,6 +47,15 @@ pub(super) struct Item {
     pub(super) instance: InstanceNo,
     pub(super) priority: Priority,
     pub(super) kind: Kind,
+}
+
+impl Item {
+    fn left_over(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Replay(_, None, replay) => Some(replay),
+            Kind::Replay(..) | Kind::Live(..) | Kind::Lost => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -84,6 +94,15 @@ pub(super) fn left(draft: &Draft, deadline: Time, now: Time) -> Span {
 }
 
 impl Library {
+    /// How many replays of removed subscriptions wait for an instance.
+    pub(super) fn left_over(&self, number: InstanceNo, priority: Priority) -> usize {
+        let here = |item: &&Item| item.instance == number && item.priority == priority;
+        let mut replays: Vec<_> =
+            self.queue.iter().filter(here).filter_map(Item::left_over).collect();
+        replays.dedup();
+        replays.len()
+    }
+
     pub(super) fn live(&self) -> impl Iterator<Item = &Draft> {
         self.queue.iter().filter_map(|item| match &item.kind {
             Kind::Live(draft, ..) => Some(&**draft),

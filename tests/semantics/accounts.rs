@@ -234,8 +234,17 @@ fn processes_are_shown_with_what_they_hold() {
     assert_eq!((shown.libraries, shown.instances, shown.subscriptions), (1, 1, 1));
     assert_eq!((shown.queued_events, shown.user_retained_events), (1, 1));
     assert_eq!((shown.queued_bytes, shown.user_retained_bytes), (8, 8));
-    let channels = desk.channels(|channel| {
-        (channel.openers, channel.publishers, channel.subscribers, channel.retained_events)
-    });
-    assert_eq!(channels, [(1, 1, 1, 1)]);
+    let counts = |desk: &Desk| {
+        desk.channels(|channel| {
+            (channel.openers, channel.publishers, channel.subscribers, channel.retained_events)
+        })
+    };
+    assert_eq!(counts(&desk), [(1, 1, 1, 1)]);
+    desk.try_open(process, CHANNEL, PUBLISH).unwrap();
+    let subscriber = desk.try_open(process, CHANNEL, SUBSCRIBE).unwrap();
+    assert_eq!(counts(&desk), [(3, 2, 2, 1)]);
+    desk.close(open);
+    assert_eq!(counts(&desk), [(2, 1, 1, 1)]);
+    desk.close(subscriber);
+    assert_eq!(counts(&desk), [(1, 1, 0, 1)]);
 }

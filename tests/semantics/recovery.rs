@@ -153,6 +153,9 @@ fn an_instance_comes_back_to_a_known_incarnation_only() {
     let library = LibraryNo(4);
     let answer = desk.node.restore_instance(process, library, open.number, known, flags);
     assert_eq!(answer, Err(Error::BadHandle));
+    desk.close(open);
+    desk.unlink(CHANNEL).unwrap();
+    assert_eq!(restore(&mut desk, known), Err(Error::NotExist));
 }
 
 #[test]
@@ -249,6 +252,8 @@ fn a_publication_before_an_instance_or_its_subscription_is_back_counts_as_lost()
     next.say(early, "x");
     next.subscribe(early, 1, everything()).unwrap();
     assert_eq!(next.heard(early.process), heard(&[(0, "LOST")]));
+    next.subscribe(early, 2, everything()).unwrap();
+    assert_eq!(next.heard(early.process), heard(&[]));
     let late = restore(&mut next, known).unwrap();
     next.subscribe(late, 1, everything()).unwrap();
     assert_eq!(next.heard(late.process), heard(&[(0, "LOST")]));

@@ -177,16 +177,51 @@ fn each_subscription_is_offered_the_retained_events_and_the_agent_knows_which_ar
 }
 
 #[test]
-fn unsubscribing_stops_the_replay_of_that_subscription_only() {
+fn what_a_removed_subscription_had_still_to_get_keeps_its_place_for_those_that_remain() {
+    let mut desk = Desk::with(Limits::default(), 0);
+    let process = desk.process();
+    let open = desk.open(process, CHANNEL);
+    desk.publish(open, kept("x1", 2));
+    desk.publish(open, kept("y1", 2));
+    desk.subscribe(open, 1, everything()).unwrap();
+    desk.publish(open, Draft { pattern: "x2", priority: 2, ..Draft::default() });
+    desk.subscribe(open, 2, filters(&[(FilterKind::Prefix, "x")])).unwrap();
+    desk.unsubscribe(open, 1).unwrap();
+    desk.inboxes.capacity = 9;
+    // The second offer of x1 is the agent's to drop, as with every overlapping subscription.
+    assert_eq!(desk.heard(process), heard(&[(2, "x1"), (2, "x2"), (2, "x1")]));
+}
+
+#[test]
+fn a_replay_goes_with_the_last_subscription_that_matches() {
     let mut desk = Desk::with(Limits::default(), 0);
     let process = desk.process();
     let open = desk.open(process, CHANNEL);
     desk.publish(open, kept("x", 2));
     desk.subscribe(open, 1, everything()).unwrap();
-    desk.subscribe(open, 2, exact("x")).unwrap();
     desk.unsubscribe(open, 1).unwrap();
+    assert!(!desk.inboxes.backlog[&inbox(process)]);
+    desk.subscribe(open, 2, everything()).unwrap();
+    desk.subscribe(open, 3, exact("y")).unwrap();
+    desk.unsubscribe(open, 2).unwrap();
+    assert!(!desk.inboxes.backlog[&inbox(process)]);
     desk.inboxes.capacity = 9;
-    assert_eq!(desk.heard(process), heard(&[(2, "x")]));
+    assert_eq!(desk.heard(process), heard(&[]));
+}
+
+#[test]
+fn changing_filters_without_end_keeps_a_bounded_number_of_replays() {
+    let mut desk = Desk::with(Limits::default(), 0);
+    let process = desk.process();
+    let open = desk.open(process, CHANNEL);
+    desk.publish(open, kept("x", 2));
+    for number in 1..100 {
+        desk.subscribe(open, number, everything()).unwrap();
+        desk.unsubscribe(open, number - 1).unwrap_or_default();
+    }
+    desk.inboxes.capacity = 100;
+    // Eight left over, and that of the subscription that remains.
+    assert_eq!(desk.heard(process), vec![(99, "x".to_owned()); 9]);
 }
 
 #[test]

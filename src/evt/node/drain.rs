@@ -41,14 +41,21 @@ impl Node {
         self.tell_backlog(key, windows);
     }
 
-    /// Tells the driver when the queue has become empty or non-empty.
+    /// Tells the driver when the queue of a priority has become empty or non-empty.
     pub(super) fn tell_backlog(&mut self, key: u32, windows: &mut dyn Windows) {
         let library = &mut self.libraries[key];
-        let more = !library.queue.is_empty();
-        if library.backlog != more {
-            library.backlog = more;
-            windows.backlog(library.target, more);
+        let levels = library.queue.levels();
+        if library.backlog != levels {
+            library.backlog = levels;
+            windows.backlog(library.target, levels);
         }
+    }
+
+    /// How many live events and lost-events wait for a library handle, besides its window and
+    /// retained events that are read from their store.
+    #[must_use]
+    pub fn queued(&self, to: Target) -> u64 {
+        self.library_key(to.process, to.library).map_or(0, |key| self.libraries[key].queue.events())
     }
 
     fn drain_level(&mut self, key: u32, at: Priority, now: Time, windows: &mut dyn Windows) {
@@ -92,15 +99,21 @@ impl Node {
     ) -> Option<()> {
         let library = &mut self.libraries[key];
         let replay = library.queue.first_replay(at)?;
-        let retention = &self.channels[replay.channel].retention;
+        let channel = &self.channels[replay.channel];
+        let taker = |record: &EventRecord| match replay.subscription {
+            _ if !record.matches(&replay.filters) => None,
+            None => channel.index.first_match(replay.instance, record.view()?),
+            number => number,
+        };
         let span = (replay.next, replay.last);
-        let Some((serial, retained)) = retention.next(at, span, now, &replay.filters) else {
+        let next = channel.retention.next(at, span, now, taker);
+        let Some((serial, retained, subscription)) = next else {
             library.queue.pop_replay(at);
             return Some(());
         };
         replay.next = serial;
         let instance = self.instances[replay.instance].number;
-        let what = stored(&retained.record, replay.subscription, now, retained.deadline);
+        let what = stored(&retained.record, subscription, now, retained.deadline);
         windows.put(library.target, &Delivery { instance, what })?;
         replay.next = serial + 1;
         Some(())
@@ -111,12 +124,12 @@ impl Node {
         let library = &mut self.libraries[key];
         let waiting = library.queue.first_lost()?;
         let instance = &mut self.instances[waiting];
-        if let Lost::Queued { previous: Some(position) } = instance.lost {
-            if !windows.consumed(library.target, Priority::HIGHEST, position) {
-                instance.lost = Lost::Sent(position);
-                library.queue.pop_lost();
-                return Some(());
-            }
+        if let Lost::Queued { previous: Some(position) } = instance.lost
+            && !windows.consumed(library.target, Priority::HIGHEST, position)
+        {
+            instance.lost = Lost::Sent(position);
+            library.queue.pop_lost();
+            return Some(());
         }
         let delivery = Delivery { instance: instance.number, what: What::Lost };
         let position = windows.put(library.target, &delivery)?;

@@ -70,8 +70,10 @@ pub trait Windows {
     /// Appends the data of the publication that is being published, `data_bytes` of them, to
     /// `into`, which is empty and has the room.
     fn data_in_flight(&mut self, into: &mut Vec<u8>);
-    /// The queue behind a window has become non-empty, or empty again.
-    fn backlog(&mut self, to: Target, more: bool);
+    /// For which priorities the queue behind a window is not empty has changed: bit `p` of
+    /// `levels` is priority `p`. What waits at a priority comes before whatever a window holds of
+    /// lower ones, so the program must know.
+    fn backlog(&mut self, to: Target, levels: u8);
 }
 
 /// One record of an inbox.

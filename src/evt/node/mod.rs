@@ -54,7 +54,7 @@ struct Library {
     target: Target,
     queue: Queue,
     /// What the driver was last told of the queue.
-    backlog: bool,
+    backlog: u8,
     instances: Vec<u32>,
 }
 

@@ -62,7 +62,7 @@ impl Node {
         }
         let target = Target { process, library };
         let queue = Queue::default();
-        let made = Library { target, queue, backlog: false, instances: Vec::new() };
+        let made = Library { target, queue, backlog: 0, instances: Vec::new() };
         owner.libraries.insert(library, self.libraries.insert(made)?);
         Ok(())
     }
@@ -108,18 +108,16 @@ impl Node {
         if flags.is_empty() {
             return Err(Error::BadFlags);
         }
+        let checked = names_are_dns && self.limits.channel_names_are_dns;
+        if checked && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn() {
+            return Err(Error::InvalidParam);
+        }
         let library = self.prepare_instance(process, library, instance)?;
         let linked = self.names.get(name).copied();
         let channel = match linked {
             Some(channel) => channel,
             None if !flags.contains(OpenFlags::CREATE) => return Err(Error::NotExist),
-            None => {
-                let checked = names_are_dns && self.limits.channel_names_are_dns;
-                if checked && !name.is_channel_dn() {
-                    return Err(Error::InvalidParam);
-                }
-                self.create(name)?
-            }
+            None => self.create(name)?,
         };
         let incarnation = self.channels[channel].incarnation;
         if let Err(error) = self.enter(process, library, instance, channel, flags, None) {

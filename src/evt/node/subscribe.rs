@@ -1,6 +1,6 @@
 //! Subscriptions: registering with replay of retained events, and removing with re-matching.
 
-use super::{Node, ProcessKey, Windows};
+use super::{EventRecord, Node, ProcessKey, Windows};
 use crate::evt::subscription::{Lost, Subscription};
 use crate::evt::{Error, Filters, InstanceNo, OpenFlags, Priority, SubscriptionNo, Time};
 use std::rc::Rc;
@@ -75,7 +75,8 @@ impl Node {
         let queue = &mut self.libraries[instance.library].queue;
         let last = self.retained_serial;
         for priority in Priority::ALL {
-            if let Some((first, _)) = retention.next(priority, (0, last), now, filters) {
+            let taker = |record: &EventRecord| record.matches(filters).then_some(number);
+            if let Some((first, ..)) = retention.next(priority, (0, last), now, taker) {
                 let subscription = (number, filters);
                 queue.push_replay(priority, key, instance.channel, subscription, (first, last));
             }
@@ -104,8 +105,10 @@ impl Node {
         account.subscriptions -= 1;
         self.channels[subscriber.channel].index.remove(key, number, &subscription.filters);
         let queue = &mut self.libraries[subscriber.library].queue;
-        queue.unsubscribe(key, number, |record| subscriber.first_match(record));
-        if subscriber.subscriptions.is_empty() {
+        let index = &self.channels[subscriber.channel].index;
+        let remains = !subscriber.subscriptions.is_empty();
+        queue.unsubscribe(key, number, remains, |record| index.first_match(key, record.view()?));
+        if !remains {
             // The agent drops an unread lost-event too, so the next loss needs a new one.
             queue.purge_lost(key);
             subscriber.lost = Lost::Idle;
