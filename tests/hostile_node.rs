@@ -2,7 +2,8 @@
 //! the daemon made it believe, and the program lives.
 //!
 //! The test is the daemon; it starts itself once more as the program, which finds it through
-//! `SAEVT_SOCKET`. `SAEVT_FUZZ_SEEDS` says how many links of random misdeeds are tried.
+//! `SAEVT_SOCKET`. `SAEVT_FUZZ_SEEDS` says how many links of random misdeeds are
+//! tried, `SAEVT_FUZZ_SEED` where they begin.
 
 #![expect(clippy::disallowed_methods, reason = "the environment names the role and the seeds")]
 
@@ -222,9 +223,9 @@ impl Node {
     }
 }
 
-fn seeds() -> u64 {
-    let asked = std::env::var("SAEVT_FUZZ_SEEDS").ok();
-    asked.map_or(300, |number| number.parse().expect("SAEVT_FUZZ_SEEDS is a number"))
+fn number(variable: &str, usual: u64) -> u64 {
+    let said = std::env::var(variable).ok();
+    said.map_or(usual, |said| said.parse().unwrap_or_else(|_| panic!("{variable}: no number")))
 }
 
 #[test]
@@ -240,11 +241,11 @@ fn a_program_outlives_whatever_its_daemon_says() {
     let mut program = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_program_outlives_whatever_its_daemon_says", "--nocapture"])
         .env("SAEVT_SOCKET", &path)
-        .env(ROLE, seeds().to_string())
+        .env(ROLE, number("SAEVT_FUZZ_SEEDS", 1000).to_string())
         .spawn()
         .unwrap();
     let end = process::pidfd(program.id()).unwrap();
-    let mut seed = 0;
+    let mut seed = number("SAEVT_FUZZ_SEED", 1);
     loop {
         let watched = [(listener.as_raw_fd(), libc::POLLIN), (end.as_raw_fd(), libc::POLLIN)];
         let [_, ended] = descriptor::poll(watched, None).unwrap();
