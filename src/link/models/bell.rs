@@ -167,12 +167,15 @@ impl Inbox {
     /// turn, and asleep between them.
     fn serve(&self, tail: &mut u64, mut queued: u64) {
         loop {
+            let shown = *tail;
             self.drain(tail, &mut queued);
             if queued > 0 {
                 Bell(&self.room_bell).fall_asleep();
                 self.drain(tail, &mut queued);
             }
-            self.show(*tail);
+            if *tail != shown {
+                self.show(*tail);
+            }
             if queued == 0 {
                 return;
             }

@@ -195,7 +195,7 @@ fn the_end_of_the_node_reaches_all_who_wait() {
 
 /// What somebody else does while this thread leads, and what the follower must then be told.
 fn told(act: impl Fn(&Connection) + Send + Sync + 'static, outcome: Outcome) {
-    let outcome = Arc::new(outcome);
+    let outcome = std::sync::Arc::new(outcome);
     explore(3, move || {
         let connection = Connection::new();
         assert!(connection.handover.register(1) && connection.handover.try_lead());
