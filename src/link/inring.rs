@@ -3,6 +3,7 @@
 //! Records are multiples of eight bytes and contiguous: what would cross the end is preceded by a
 //! pad. `written` is stored after the record, `read` after it was taken out.
 
+use super::POSITION_MAX;
 use super::sync::{AtomicU64, Line, Ordering};
 
 /// Records are multiples of this many bytes.
@@ -64,8 +65,11 @@ impl<'a> InRing<'a> {
         let rest = self.rest(tail);
         let goes_back = used == 0 && self.offset(tail) >= WORKING_BYTES;
         let pad = if bytes > rest || goes_back { rest } else { 0 };
-        let fits = used <= self.bytes && bytes <= self.bytes && used + pad + bytes <= self.bytes;
-        fits.then_some(Room { pad: (tail, pad), position: tail + pad })
+        let fits = tail <= POSITION_MAX
+            && used <= self.bytes
+            && bytes <= self.bytes
+            && used + pad + bytes <= self.bytes;
+        fits.then(|| Room { pad: (tail, pad), position: tail + pad })
     }
 
     /// Node: shows everything before `tail` to the program.

@@ -14,3 +14,7 @@ pub mod outbox;
 pub mod outring;
 pub mod record;
 pub mod sync;
+
+/// No ring's positions get here in practice; beyond, arithmetic on them could overflow. What a
+/// peer says of its positions is held against it.
+pub const POSITION_MAX: u64 = 1 << 62;

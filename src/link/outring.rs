@@ -11,6 +11,7 @@
 //! between them when a node dies is what its successor must treat with care. Space is free again
 //! from `done` on.
 
+use super::POSITION_MAX;
 use super::sync::{AtomicU64, Line, Ordering};
 
 /// Ranges are multiples of this many bytes.
@@ -95,7 +96,7 @@ impl<'a> OutRing<'a> {
         loop {
             let done = self.positions.done.0.load(Ordering::Acquire);
             let used = reserved.wrapping_sub(done);
-            if used > self.bytes {
+            if used > self.bytes || reserved > POSITION_MAX {
                 // `done` may be newer than `reserved`; then the newest `reserved` tells.
                 let newest = self.positions.reserved.0.load(Ordering::Acquire);
                 if newest == reserved {

@@ -4,10 +4,6 @@
 /// The link version this layout belongs to.
 pub const VERSION: u32 = 1;
 
-/// No ring's positions get here in practice; beyond, arithmetic on them could overflow. What a
-/// restored program says of its rings is held against it.
-pub const POSITION_MAX: u64 = 1 << 62;
-
 /// Bytes of an outbox record's header.
 pub const OUT_HEADER: usize = 48;
 /// Bytes of an inbox record's header.

@@ -6,7 +6,7 @@ use crate::evt::{EventId, Priority};
 use crate::link::inbox::{Inbox, Source};
 use crate::link::inring::UNIT;
 use crate::link::outbox::{Outbox, Place};
-use crate::link::record::{IN_HEADER, InHeader, InKind, POSITION_MAX};
+use crate::link::record::{IN_HEADER, InHeader, InKind};
 use crate::sys::{clock, socket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -33,9 +33,7 @@ impl Window {
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
-            let right = written.is_multiple_of(UNIT)
-                && written <= POSITION_MAX
-                && ring.room(written, 0).is_some();
+            let right = written.is_multiple_of(UNIT) && ring.room(written, 0).is_some();
             if !right {
                 return None;
             }
