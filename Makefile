@@ -3,6 +3,7 @@
 #   make                         release build; build/lib and build/sbin are usable in place
 #   make demo                    installs into build/demo-root and runs examples/demo.sh
 #   make test                    everything that can be checked on this machine
+#   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
 #   make install PREFIX=/usr     also DESTDIR, LIBDIR, INCLUDEDIR, MANDIR; never touches /etc
 #
 # Packagers: give the same PREFIX to `make` and to `make install`. It is built into the library as
@@ -39,7 +40,7 @@ RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard 
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test install uninstall clean
+.PHONY: all demo test fuzz install uninstall clean
 .DELETE_ON_ERROR:
 
 all: build/lib/libSaEvt.so build/sbin/saevtd
@@ -112,6 +113,15 @@ demo: all
 
 test:
 	scripts/test.sh
+
+# The same targets as in `make test`, with more mutations of tests/corpus from another beginning.
+FUZZ_RUNS ?= 300000
+FUZZ_SEEDS ?= 20000
+FUZZ_SEED ?= $(shell date +%s)
+fuzz:
+	@echo 'FUZZ_SEED=$(FUZZ_SEED)'
+	SAEVT_FUZZ_RUNS=$(FUZZ_RUNS) SAEVT_FUZZ_SEEDS=$(FUZZ_SEEDS) SAEVT_FUZZ_SEED=$(FUZZ_SEED) \
+	    $(CARGO) test --locked --test fuzz_replay --test hostile_node
 
 clean:
 	rm -rf build

@@ -134,7 +134,7 @@ pub(super) fn open_async(
         let deadline = clock::elapsed().after(Span(super::link::REQUEST_TIME));
         connection.send(&request.encode(), &[], Some(deadline)).is_ok()
     };
-    if sent {
+    if sent && !library.is_finalized() {
         return Ok(());
     }
     if noted.is_ok() && connection.take_open(id).is_none() {

@@ -152,6 +152,17 @@ impl Connection {
         std::mem::take(&mut *opens).into_values().collect()
     }
 
+    /// Takes the noted opens of a library handle that is finalized: they hold it, and with it the
+    /// link, until a reply comes that nobody reads any more.
+    pub(super) fn take_opens_of(&self, library: &Library) -> Vec<PendingOpen> {
+        let mut opens = self.opens.lock();
+        let (theirs, others): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut *opens)
+            .into_iter()
+            .partition(|(_, open)| std::ptr::eq(&*open.library, library));
+        *opens = others;
+        theirs.into_values().collect()
+    }
+
     /// Whether the node has closed its end.
     pub(super) fn has_hung_up(&self) -> bool {
         let events = descriptor::poll([(self.socket.as_raw_fd(), libc::POLLRDHUP)], Some(0));

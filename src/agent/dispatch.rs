@@ -67,7 +67,7 @@ impl Extent {
     fn pending(library: &Library) -> Self {
         let mut more = ARRIVALS_MOST;
         if library.inbox.has_backlog() {
-            more += refill(library).unwrap_or(0);
+            more = more.saturating_add(refill(library).unwrap_or(0));
         }
         let written = |priority| library.inbox.ring(priority).written();
         Self { until: Priority::ALL.map(written), more }

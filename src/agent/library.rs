@@ -183,7 +183,13 @@ impl Library {
     ) {
         let outcome = super::channels::opened(&open.instance, open.taken, outcome, by);
         let completion = Completion { invocation: open.invocation, outcome };
-        self.completions.lock().push_back(completion);
+        {
+            // Of a finalized handle nothing may remain: the completion holds the handle.
+            let mut completions = self.completions.lock();
+            if !self.is_finalized() {
+                completions.push_back(completion);
+            }
+        }
         self.opening.fetch_sub(1, Ordering::AcqRel);
         self.reader.lock().raise();
     }

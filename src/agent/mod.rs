@@ -199,6 +199,11 @@ pub fn finalize(library: Handle) -> Result<(), Error> {
     library.completions.lock().clear();
     library.link.libraries.lock().remove(&library.number);
     library.link.tell(Body::LibraryClose { library: library.number });
+    if let Some(connection) = library.link.connection() {
+        for open in connection.take_opens_of(&library) {
+            process.channels.write().give_back(open.taken);
+        }
+    }
     let mut channels = process.channels.write();
     slots.into_iter().for_each(|slot| channels.release(slot));
     drop(channels);

@@ -8,13 +8,21 @@ const BYTES_MAX: usize = 128 << 20;
 
 /// What an entry says.
 #[derive(Debug)]
-pub(super) enum Entry {
+#[allow(missing_docs)] // The fields are what their types say.
+pub enum Entry {
+    /// A daemon's start began.
     Start { start: u32 },
+    /// A channel exists.
     Channel { incarnation: Incarnation, name: Name, linked: bool },
+    /// Its name is gone; open instances remain.
     Unlinked { incarnation: Incarnation },
+    /// It is gone.
     Deleted { incarnation: Incarnation },
+    /// An event is retained.
     Retained { incarnation: Incarnation, record: EventRecord, deadline: Time },
+    /// It is not any more.
     RetentionEnded { incarnation: Incarnation, id: EventId },
+    /// The daemon ended in order; nothing follows.
     Clean,
 }
 
@@ -105,7 +113,8 @@ pub(super) fn encode_fact(fact: &Fact<'_>, to: &mut Vec<u8>) {
 }
 
 /// Reads the first entry and gives what follows it. `None` at the end and at damage.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Entry, &[u8])> {
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<(Entry, &[u8])> {
     let (head, rest) = bytes.split_at_checked(8)?;
     let length = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
     let checksum = u32::from_le_bytes(head[4..].try_into().ok()?);

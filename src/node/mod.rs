@@ -6,7 +6,7 @@
 
 mod client;
 pub mod config;
-mod entry;
+pub mod entry;
 mod journal;
 pub mod place;
 mod requests;

@@ -192,3 +192,33 @@ fn the_end_of_the_node_reaches_all_who_wait() {
         assert!(!connection.handover.register(3), "nobody begins to wait on a dead link");
     });
 }
+
+/// What somebody else does while this thread leads, and what the follower must then be told.
+fn told(act: impl Fn(&Connection) + Send + Sync + 'static, outcome: Outcome) {
+    let outcome = Arc::new(outcome);
+    explore(3, move || {
+        let connection = Connection::new();
+        assert!(connection.handover.register(1) && connection.handover.try_lead());
+        let follower = waiter(&connection, 1, true);
+        act(&connection);
+        assert_eq!(follower.join().unwrap(), *outcome);
+        connection.handover.leave();
+    });
+}
+
+#[test]
+fn a_follower_is_told_while_the_leader_goes_on() {
+    told(|connection| assert_eq!(connection.handover.deliver(1, 5), None), Outcome::Reply(5));
+    told(|connection| connection.handover.end(), Outcome::Lost);
+    told(Connection::finalize, Outcome::Cancelled);
+}
+
+#[test]
+fn giving_up_does_not_throw_a_reply_away() {
+    explore(1, || {
+        let connection = Connection::new();
+        assert!(connection.handover.register(1));
+        assert_eq!(connection.handover.deliver(1, 5), None);
+        assert_eq!(connection.handover.forget(1), Some(5));
+    });
+}
