@@ -159,8 +159,7 @@ impl Library {
     pub(super) fn reconnected(&self, bell: OwnedFd, connection: &Connection) -> io::Result<()> {
         let mut reader = self.reader.lock();
         if !self.link.is_present(connection) {
-            // Gone again, and `disconnected` has been here: this bell would report its end for
-            // ever.
+            // Gone again; this bell would report its end for ever.
             return Ok(());
         }
         note_descriptor(bell.as_raw_fd());

@@ -5,11 +5,12 @@ use super::library::Library;
 use super::place::Place;
 use super::process::{forget_descriptor, note_descriptor};
 use super::restore::Restored;
+use crate::evt::node::IdBlock;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
 use crate::sys::{clock, descriptor};
 use crate::wire::request::Block;
-use crate::wire::{Barrier, Body, Request, reply};
+use crate::wire::{Barrier, Body, Request};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -293,38 +294,36 @@ impl Link {
         }
     }
 
-    /// The next event identifier.
+    /// The next event identifier. The node keeps a block on offer in the outbox and is never behind
+    /// by more records than a block has identifiers, so that this asks nobody.
     ///
-    /// - [`Error::TryAgain`]: the node cannot be asked now.
+    /// - [`Error::TryAgain`]: no block is on offer now.
     pub(super) fn next_id(&self) -> Result<EventId, Error> {
-        loop {
-            {
-                let mut ids = self.ids.lock();
-                if ids.next < ids.end {
-                    ids.next += 1;
-                    return Ok(EventId(ids.next - 1));
-                }
+        let mut ids = self.ids.lock();
+        if ids.next == ids.end {
+            let first = self.outbox.take_block();
+            if first == 0 {
+                drop(ids);
+                self.ring();
+                return Err(Error::TryAgain);
             }
-            let deadline = clock::elapsed().after(crate::evt::Span(REQUEST_TIME));
-            let received = self.ask(Body::Ids, deadline, None).map_err(|_| Error::TryAgain)?;
-            received.reply.code?;
-            let reply::Body::Block { first, count } = received.reply.body else {
-                return Err(Error::Library);
-            };
-            let end = first.0.checked_add(u64::from(count)).filter(|end| *end > first.0);
-            let end = end.ok_or(Error::Library)?;
-            let mut ids = self.ids.lock();
-            (ids.next, ids.end) = (first.0, end);
-            ids.blocks.push_back((first, count));
+            ids.next = first;
+            ids.end = first + u64::from(IdBlock::COUNT);
+            ids.blocks.push_back((EventId(first), IdBlock::COUNT));
             if ids.blocks.len() > BLOCKS_KEPT {
                 ids.blocks.pop_front();
             }
         }
+        ids.next += 1;
+        Ok(EventId(ids.next - 1))
     }
 
-    /// The blocks that records in the outbox may have identifiers of.
+    /// The blocks that records in the outbox have, or will have, identifiers of.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        self.ids.lock().blocks.iter().copied().collect()
+        let ids = self.ids.lock();
+        let offered = self.outbox.offered_block();
+        let on_offer = (offered != 0).then_some((EventId(offered), IdBlock::COUNT));
+        ids.blocks.iter().copied().chain(on_offer).collect()
     }
 }
 

@@ -24,6 +24,7 @@ struct Header {
     positions: [Positions; LEVELS],
     node_bell: Line<AtomicU32>,
     credit: Line<AtomicU64>,
+    block: Line<AtomicU64>,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER);
@@ -151,6 +152,26 @@ impl Outbox {
     #[must_use]
     pub fn node_bell(&self) -> Bell<'_> {
         Bell(&self.header().node_bell.0)
+    }
+
+    /// Node: offers a block of event identifiers by its first one, if none is on offer.
+    pub fn offer_block(&self, first: impl FnOnce() -> u64) {
+        let word = &self.header().block.0;
+        if word.load(Ordering::Acquire) == 0 {
+            word.store(first(), Ordering::Release);
+        }
+    }
+
+    /// The block on offer; 0 for none. It stays on offer.
+    #[must_use]
+    pub fn offered_block(&self) -> u64 {
+        self.header().block.0.load(Ordering::Acquire)
+    }
+
+    /// Takes the block on offer; 0 for none.
+    #[must_use]
+    pub fn take_block(&self) -> u64 {
+        self.header().block.0.swap(0, Ordering::AcqRel)
     }
 
     /// Agent: takes credit for one retained event of `bytes` bytes; false if there is not enough.

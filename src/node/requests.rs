@@ -64,15 +64,15 @@ impl Server {
                 only(Ok(()))
             }
             Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
-                let opened =
-                    self.core.channel_open(process, library, instance, &name, flags, names_are_dns);
                 if asynchronous {
                     self.inboxes.note_answer(Target { process, library });
                 }
-                match opened {
-                    Ok(incarnation) => (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
-                    Err(error) => only(Err(error)),
-                }
+                let opened =
+                    self.core.channel_open(process, library, instance, &name, flags, names_are_dns);
+                opened.map_or_else(
+                    |error| only(Err(error)),
+                    |incarnation| (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
+                )
             }
             Body::Close { instance } => {
                 self.core.channel_close(process, instance);
@@ -82,48 +82,48 @@ impl Server {
             Body::Subscribe { instance, number, filters } => {
                 // What others published before this call must not come as if it were new.
                 self.take_all();
-                let subscribed = self.core.subscribe(
-                    process,
-                    instance,
-                    number,
-                    filters,
-                    self.now,
-                    &mut self.inboxes,
-                );
-                only(subscribed)
+                let (now, inboxes) = (self.now, &mut self.inboxes);
+                only(self.core.subscribe(process, instance, number, filters, now, inboxes))
             }
             Body::Unsubscribe { instance, number } => {
                 only(self.core.unsubscribe(process, instance, number))
             }
             Body::RetentionClear { instance, id } => self.retention_clear(process, instance, id),
             Body::RestoreInstance { library, instance, incarnation, flags } => {
-                let restored =
-                    self.core.restore_instance(process, library, instance, incarnation, flags);
-                if restored.is_ok() && self.had_backlog(slot, library) {
-                    self.core.mark_lost(process, instance);
-                }
-                only(restored)
+                let to = Target { process, library };
+                only(self.restore_instance(slot, to, instance, incarnation, flags))
             }
             Body::Credit { events, bytes } => self.credit(slot, process, events, bytes),
-            Body::Ids => self.ids(process),
             Body::Refill { library } => {
                 let to = Target { process, library };
                 self.refill(to);
-                let events = self.core.queued(to);
-                (Ok(()), reply::Body::Queued { events }, Vec::new())
+                (Ok(()), reply::Body::Queued { events: self.core.queued(to) }, Vec::new())
             }
             Body::Restored => {
                 self.restored(slot);
                 only(Ok(()))
             }
             Body::Gone { instance, ids } => {
-                let ids = ids
-                    .into_iter()
-                    .filter(|id| !self.core.is_retained(process, instance, *id))
-                    .collect();
+                let gone = |id: &EventId| !self.core.is_retained(process, instance, *id);
+                let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
         }
+    }
+
+    fn restore_instance(
+        &mut self,
+        slot: usize,
+        to: Target,
+        instance: InstanceNo,
+        incarnation: crate::evt::Incarnation,
+        flags: crate::evt::OpenFlags,
+    ) -> Result<(), Error> {
+        self.core.restore_instance(to.process, to.library, instance, incarnation, flags)?;
+        if self.had_backlog(slot, to.library) {
+            self.core.mark_lost(to.process, instance);
+        }
+        Ok(())
     }
 
     fn unlink(&mut self, slot: usize, name: &crate::evt::Name) -> Result<(), Error> {
@@ -177,6 +177,9 @@ impl Server {
                     let block = IdBlock { first: *first, count: *count };
                     self.core.adopt_ids(client.process, block);
                 }
+                // What was on offer came in `blocks`; from now on this start's are used.
+                self.withdraw_offer(slot);
+                self.offer_ids(slot);
                 let welcome = reply::Body::Welcome {
                     version: VERSION,
                     outbox_bytes: self.config.outbox_bytes as u32,
@@ -189,6 +192,12 @@ impl Server {
                 log(format_args!("a program was refused: {error}"));
                 only(Err(Error::NoResources))
             }
+        }
+    }
+
+    fn withdraw_offer(&self, slot: usize) {
+        if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
+            let _ = linked.outbox.take_block();
         }
     }
 
@@ -246,6 +255,10 @@ impl Server {
         resumes: bool,
         mut descriptors: Vec<OwnedFd>,
     ) -> Answer {
+        // The number itself is bounded: the table of windows is as long as the highest one.
+        if u64::from(to.library.0) >= self.core.limits().libraries_per_process_max {
+            return only(Err(Error::NoResources));
+        }
         if let Err(error) = self.core.library_open(to.process, to.library) {
             return only(Err(error));
         }
@@ -295,17 +308,22 @@ impl Server {
         }
     }
 
-    fn ids(&mut self, process: ProcessKey) -> Answer {
+    /// Keeps a block of event identifiers on offer.
+    pub(super) fn offer_ids(&mut self, slot: usize) {
+        let Some(Client { linked: Some(linked), process, .. }) = self.clients[slot].as_ref() else {
+            return;
+        };
+        if linked.outbox.offered_block() != 0 {
+            return;
+        }
+        let (outbox, process) = (Rc::clone(&linked.outbox), *process);
         let mut block = self.core.grant_ids(process);
         if block.is_none() {
             self.advance_start();
             block = self.core.grant_ids(process);
         }
-        match block {
-            Some(IdBlock { first, count }) => {
-                (Ok(()), reply::Body::Block { first, count }, Vec::new())
-            }
-            None => only(Err(Error::NoResources)),
+        if let Some(block) = block {
+            outbox.offer_block(|| block.first.0);
         }
     }
 

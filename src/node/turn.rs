@@ -54,6 +54,7 @@ impl Server {
         for to in self.inboxes.backlogged_of(process) {
             self.refill(to);
         }
+        self.offer_ids(slot);
         self.settle(slot);
         let Some(client) = self.clients[slot].as_mut() else { return false };
         if more || (!waits && (!client.requests.is_empty() || client.readable)) {

@@ -27,8 +27,6 @@ pub enum Body {
     Welcome { version: u32, outbox_bytes: u32, inbox_bytes: u32, limits: Box<Limits> },
     /// To an open: which channel it is.
     Opened { incarnation: Incarnation },
-    /// To a request for identifiers: a block.
-    Block { first: EventId, count: u32 },
     /// To a `Gone` request: those that are gone.
     Gone { ids: Vec<EventId> },
     /// To a refill: how many events wait behind the window.
@@ -77,10 +75,9 @@ impl Reply {
             Body::None => 1,
             Body::Welcome { .. } => 2,
             Body::Opened { .. } => 3,
-            Body::Block { .. } => 4,
-            Body::Gone { .. } => 5,
-            Body::Moved => 6,
-            Body::Queued { .. } => 7,
+            Body::Gone { .. } => 4,
+            Body::Moved => 5,
+            Body::Queued { .. } => 6,
         });
         to.u16(code_number(self.code));
         to.u32(self.id);
@@ -93,10 +90,6 @@ impl Reply {
                 write_limits(limits, &mut to);
             }
             Body::Opened { incarnation } => to.u128(incarnation.0),
-            Body::Block { first, count } => {
-                to.u64(first.0);
-                to.u32(*count);
-            }
             Body::Queued { events } => to.u64(*events),
             Body::Gone { ids } => {
                 to.u16(ids.len() as u16);
@@ -123,16 +116,15 @@ impl Reply {
                 limits: Box::new(read_limits(&mut from)?),
             },
             3 => Body::Opened { incarnation: Incarnation(from.u128()?) },
-            4 => Body::Block { first: EventId(from.u64()?), count: from.u32()? },
-            5 => {
+            4 => {
                 let mut ids = Vec::new();
                 for _ in 0..from.u16()? {
                     ids.push(EventId(from.u64()?));
                 }
                 Body::Gone { ids }
             }
-            6 => Body::Moved,
-            7 => Body::Queued { events: from.u64()? },
+            5 => Body::Moved,
+            6 => Body::Queued { events: from.u64()? },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -176,7 +168,6 @@ mod tests {
             Body::None,
             Body::Welcome { version: 1, outbox_bytes: 2, inbox_bytes: 3, limits },
             Body::Opened { incarnation: Incarnation(u128::MAX - 1) },
-            Body::Block { first: EventId(1 << 40), count: 65_536 },
             Body::Gone { ids: vec![EventId(5)] },
             Body::Moved,
             Body::Queued { events: 9 },

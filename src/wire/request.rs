@@ -63,10 +63,8 @@ pub enum Body {
     },
     /// Asks for retention credit.
     Credit { events: u32, bytes: u64 },
-    /// Asks for another block of event identifiers.
-    Ids,
-    /// Asks to fill the window of a handle; the reply comes when it is done and says how many events
-    /// still wait behind it.
+    /// Asks to fill the window of a handle; the reply comes when it is done and says how many
+    /// events still wait behind it.
     Refill { library: LibraryNo },
     /// All that existed before a restart of the node has been brought back.
     Restored,
@@ -88,10 +86,9 @@ impl Body {
             Self::RetentionClear { .. } => 9,
             Self::RestoreInstance { .. } => 10,
             Self::Credit { .. } => 11,
-            Self::Ids => 12,
-            Self::Refill { .. } => 13,
-            Self::Gone { .. } => 14,
-            Self::Restored => 15,
+            Self::Refill { .. } => 12,
+            Self::Gone { .. } => 13,
+            Self::Restored => 14,
         }
     }
 
@@ -144,7 +141,7 @@ impl Body {
                 to.u32(*events);
                 to.u64(*bytes);
             }
-            Self::Ids | Self::Restored => {}
+            Self::Restored => {}
             Self::Gone { instance, ids } => {
                 to.u64(instance.0);
                 to.u16(ids.len() as u16);
@@ -192,9 +189,8 @@ impl Body {
                 flags: flags(from)?,
             },
             11 => Self::Credit { events: from.u32()?, bytes: from.u64()? },
-            12 => Self::Ids,
-            13 => Self::Refill { library: library(from)? },
-            14 => {
+            12 => Self::Refill { library: library(from)? },
+            13 => {
                 let instance = instance(from)?;
                 let mut ids = Vec::new();
                 for _ in 0..from.u16()? {
@@ -202,7 +198,7 @@ impl Body {
                 }
                 Self::Gone { instance, ids }
             }
-            15 => Self::Restored,
+            14 => Self::Restored,
             _ => return Err(Malformed),
         })
     }
@@ -315,7 +311,6 @@ mod tests {
             Body::RetentionClear { instance, id: EventId(u64::MAX) },
             Body::RestoreInstance { library, instance, incarnation: Incarnation(u128::MAX), flags },
             Body::Credit { events: 1, bytes: u64::MAX },
-            Body::Ids,
             Body::Restored,
             Body::Refill { library },
             Body::Gone { instance, ids: vec![EventId(1), EventId(2)] },

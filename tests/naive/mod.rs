@@ -157,13 +157,14 @@ impl Model {
         if self.instances.iter().any(taken) {
             return Err(Error::InvalidParam);
         }
+        let creates = flags.contains(OpenFlags::CREATE);
+        if dns && creates && !name.octets().starts_with(b"safChnl=") {
+            return Err(Error::InvalidParam);
+        }
         let linked = self.channels.iter().find(|channel| channel.linked && channel.name == *name);
         let channel = match linked {
             Some(channel) => channel.key,
             None if !flags.contains(OpenFlags::CREATE) => return Err(Error::NotExist),
-            None if dns && !name.octets().starts_with(b"safChnl=") => {
-                return Err(Error::InvalidParam);
-            }
             None if self.channels.len() as u64 == self.limits.channels_max => {
                 return Err(Error::NoResources);
             }

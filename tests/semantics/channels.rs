@@ -46,7 +46,8 @@ fn only_old_handles_create_names_that_are_not_dns() {
     assert_eq!(open(&mut desk, "plain", both, true), Err(Error::InvalidParam));
     assert_eq!(open(&mut desk, "plain", SUBSCRIBE, true), Err(Error::NotExist));
     assert_eq!(open(&mut desk, "plain", both, false), Ok(()));
-    assert_eq!(open(&mut desk, "plain", both, true), Ok(()));
+    assert_eq!(open(&mut desk, "plain", both, true), Err(Error::InvalidParam), "with the flag");
+    assert_eq!(open(&mut desk, "plain", SUBSCRIBE, true), Ok(()));
     assert_eq!(open(&mut desk, "safChnl=x", both, true), Ok(()));
     assert_eq!(open(&mut desk, "", both, false), Err(Error::InvalidParam));
 

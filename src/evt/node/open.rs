@@ -55,9 +55,7 @@ impl Node {
         if owner.libraries.contains_key(&library) {
             return Err(Error::InvalidParam);
         }
-        // The number itself is bounded too: the driver's table is as long as the highest one.
-        let most = self.limits.libraries_per_process_max;
-        if owner.libraries.len() as u64 >= most || u64::from(library.0) >= most {
+        if owner.libraries.len() as u64 >= self.limits.libraries_per_process_max {
             return Err(Error::NoResources);
         }
         let target = Target { process, library };
@@ -108,11 +106,11 @@ impl Node {
         if flags.is_empty() {
             return Err(Error::BadFlags);
         }
+        let library = self.prepare_instance(process, library, instance)?;
         let checked = names_are_dns && self.limits.channel_names_are_dns;
         if checked && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn() {
             return Err(Error::InvalidParam);
         }
-        let library = self.prepare_instance(process, library, instance)?;
         let linked = self.names.get(name).copied();
         let channel = match linked {
             Some(channel) => channel,
