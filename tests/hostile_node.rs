@@ -84,7 +84,6 @@ struct Node {
     kept: Vec<OwnedFd>,
     instance: u64,
     subscription: u32,
-    next_id: u64,
 }
 
 impl Node {
@@ -93,7 +92,8 @@ impl Node {
         let sizes = RING_BYTES as u32;
         match &request.body {
             Body::Hello { .. } => {
-                let (memory, _) = Outbox::create(RING_BYTES).unwrap();
+                let (memory, outbox) = Outbox::create(RING_BYTES).unwrap();
+                outbox.offer_block(|| 1 << 36);
                 let limits = Box::new(Limits::default());
                 let (version, outbox_bytes, inbox_bytes) = (1, sizes, sizes);
                 let welcome = reply::Body::Welcome { version, outbox_bytes, inbox_bytes, limits };
@@ -113,11 +113,6 @@ impl Node {
             Body::Subscribe { number, .. } => {
                 self.subscription = number.0;
                 (reply::Body::None, Vec::new())
-            }
-            Body::Ids => {
-                self.next_id += 65_536;
-                let first = EventId(self.next_id);
-                (reply::Body::Block { first, count: 65_536 }, Vec::new())
             }
             Body::Gone { ids, .. } => (reply::Body::Gone { ids: ids.clone() }, Vec::new()),
             _ => (reply::Body::None, Vec::new()),
@@ -255,9 +250,9 @@ fn a_program_outlives_whatever_its_daemon_says() {
         while let Some(control) = socket::accept(listener.as_fd()).unwrap() {
             seed += 1;
             let dice = Dice(seed);
-            let (kept, next_id) = (Vec::new(), 0);
+            let kept = Vec::new();
             let (inbox, instance, subscription) = (None, 0, 0);
-            Node { control, dice, inbox, kept, instance, subscription, next_id }.serve();
+            Node { control, dice, inbox, kept, instance, subscription }.serve();
         }
     }
     let status = program.wait().unwrap();

@@ -142,6 +142,10 @@ impl Link {
         let mut control = self.control.lock();
         restored.ended().for_each(|body| self.tell_by(&connection, body));
         *control = Some(connection);
+        // From now on identifiers of the new start are used.
+        let mut ids = self.ids.lock();
+        ids.next = ids.end;
+        drop(ids);
         let mut retry = self.retry.lock();
         (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
         drop(retry);
