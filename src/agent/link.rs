@@ -302,6 +302,7 @@ impl Link {
     /// by more records than a block has identifiers, so that this asks nobody.
     ///
     /// - [`Error::TryAgain`]: no block is on offer now.
+    /// - [`Error::Library`]: what is on offer cannot be.
     pub(super) fn next_id(&self) -> Result<EventId, Error> {
         let mut ids = self.ids.lock();
         if ids.next == ids.end {
@@ -311,8 +312,8 @@ impl Link {
                 self.ring();
                 return Err(Error::TryAgain);
             }
-            ids.next = first;
-            ids.end = first + u64::from(IdBlock::COUNT);
+            let end = first.checked_add(u64::from(IdBlock::COUNT)).ok_or(Error::Library)?;
+            (ids.next, ids.end) = (first, end);
             ids.blocks.push_back((EventId(first), IdBlock::COUNT));
             if ids.blocks.len() > BLOCKS_KEPT {
                 ids.blocks.pop_front();
