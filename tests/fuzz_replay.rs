@@ -104,6 +104,12 @@ fn requests() {
 }
 
 #[test]
+fn the_kept_messages_are_messages() {
+    assert!(corpus("request").iter().all(|bytes| Request::decode(bytes).is_ok()));
+    assert!(corpus("reply").iter().all(|bytes| Reply::decode(bytes).is_ok()));
+}
+
+#[test]
 fn replies() {
     feed("reply", 20_000, |bytes| {
         if let Ok(reply) = Reply::decode(bytes) {

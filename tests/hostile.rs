@@ -18,9 +18,9 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use wild::{Client, Daemon, LIBRARY, Witness, all, ask, hello, instance, memory_bytes};
 
-/// Where the words of an outbox lie; frozen with link version 1.
 /// A request that any program may make at any time.
 const HARMLESS: Body = Body::Credit { events: 1, bytes: 64 };
+/// Where the words of an outbox lie; frozen with link version 1.
 const LINE: u64 = 128;
 const TAKEN: u64 = LINE;
 const DONE: u64 = 2 * LINE;
