@@ -142,7 +142,6 @@ impl<R> Guard<'_, R> {
     }
 
     /// Waits until something changed or the time is over.
-    #[cfg(not(loom))]
     pub fn wait_for(self, changed: &Condvar, time: std::time::Duration) {
         drop(changed.wait_timeout(self.0, time));
     }
