@@ -212,7 +212,7 @@ fn span(key: &str, seconds: f64) -> Result<Span, String> {
 }
 
 fn one_line(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+    let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
     format!("line {line}: {}", error.message().replace('\n', " "))
 }
 
