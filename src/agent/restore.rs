@@ -75,9 +75,11 @@ impl Dialogue {
         let mut buffer = [0; REPLY_BYTES_MAX];
         loop {
             self.wait(libc::POLLIN, deadline)?;
-            // An end with the request unread is told before the messages that came earlier.
-            let received = socket::receive(self.socket.as_fd(), &mut buffer)
-                .or_else(|_| socket::receive(self.socket.as_fd(), &mut buffer));
+            let mut received = socket::receive(self.socket.as_fd(), &mut buffer);
+            if received.as_ref().is_ok_and(|found| found.as_ref().is_some_and(|it| it.bytes == 0)) {
+                // An end with the request unread is told before the messages that came earlier.
+                received = socket::receive(self.socket.as_fd(), &mut buffer);
+            }
             let Some(received) = received.map_err(|_| Error::TryAgain)? else { continue };
             if received.truncated {
                 return Err(Error::NoResources);
