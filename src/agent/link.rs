@@ -12,7 +12,7 @@ use crate::wire::{Barrier, Body, Request, reply};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How long a call without a timeout of its own waits for the node: nanoseconds.
@@ -20,6 +20,9 @@ pub(super) const REQUEST_TIME: u64 = 10_000_000_000;
 /// First and longest pause between attempts to reach the node again: nanoseconds.
 const RETRY_FIRST: u64 = 50_000_000;
 const RETRY_LONGEST: u64 = 2_000_000_000;
+/// Publications closer together than this need no look at the node: nanoseconds. No node goes and
+/// comes back with its subscribers in less.
+const LOOK_INTERVAL: u64 = 1_000_000;
 /// Blocks of identifiers that may still be in the outbox: far more than it can hold.
 const BLOCKS_KEPT: usize = 16;
 
@@ -86,6 +89,8 @@ pub(super) struct Link {
     up: AtomicBool,
     ids: Mutex<Ids>,
     checked_at: AtomicU64,
+    /// Wall time of the last look whether the node is there.
+    looked_at: AtomicI64,
 }
 
 impl Link {
@@ -115,6 +120,7 @@ impl Link {
             up: AtomicBool::new(true),
             ids: Mutex::new(Ids::default()),
             checked_at: AtomicU64::new(0),
+            looked_at: AtomicI64::new(0),
         })
     }
 
@@ -242,15 +248,23 @@ impl Link {
         }
     }
 
-    /// Looks whether the node is still there, before a record is handed to it: always when it says
-    /// that it sleeps (ringing costs a system call anyhow), and when it has not moved since the last
-    /// look although there was work.
-    pub(super) fn check_node(&self, priority: Priority) {
+    /// Looks whether the node is still there, before a record is handed to it at the time `now`:
+    /// always when it says that it sleeps (ringing costs a system call anyhow), when it has not
+    /// moved since the last look although there was work, and when the last look was a while ago.
+    /// A node that was killed while it was awake says nothing, and after this publication the
+    /// program may never call again.
+    pub(super) fn check_node(&self, priority: Priority, now: i64) {
         let (reserved, taken, _) = self.outbox.ring(priority).positions();
         let idle = reserved == taken;
         let sleeps = self.outbox.node_bell().is_asleep();
         let stuck = !idle && self.checked_at.swap(taken, Ordering::Relaxed) == taken;
-        if (sleeps || stuck)
+        let last = self.looked_at.load(Ordering::Relaxed);
+        // Also after the clock was set back.
+        let due = now.wrapping_sub(last).cast_unsigned() >= LOOK_INTERVAL;
+        if due {
+            self.looked_at.store(now, Ordering::Relaxed);
+        }
+        if (sleeps || stuck || due)
             && let Some(connection) = self.connection()
             && connection.has_hung_up()
         {
