@@ -43,7 +43,7 @@ type Test = (&'static str, fn() -> Outcome);
 type Outcome = Result<(), String>;
 
 /// A test that takes so long hangs.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     if std::env::var_os(program::ROLE).is_some() {

@@ -269,10 +269,13 @@ fn full_disk() -> Outcome {
     let bed = Bed::new();
     let directory = bed.path("state");
     std::fs::create_dir(&directory).map_err(|error| error.to_string())?;
-    let mount = format!("mount -t tmpfs -o size=64k none {}", directory.display());
-    let (status, why) = outcome(Command::new("unshare").args(["-m", "sh", "-c", &mount]));
+    let mount = format!(
+        "mount -t tmpfs -o size=1m none {0} && head -c 960k /dev/zero > {0}/other",
+        directory.display()
+    );
+    let (status, _) = outcome(Command::new("unshare").args(["-m", "sh", "-c", &mount]));
     if !status.success() {
-        return Err(format!("no file system can be mounted: {}", why.trim()));
+        return Err("no file system can be mounted".into());
     }
     let daemon = bed.daemon_command("");
     let mut words = vec![daemon.get_program().to_owned()];
@@ -296,11 +299,14 @@ fn full_disk() -> Outcome {
     }
     assert!(bed.log().contains("cannot write the state file"), "{}", bed.log());
     // It serves on from memory; with room again the file is whole again.
+    let inside = format!("/proc/{}/root{}", daemon.pid(), directory.display());
     assert_eq!(late_events(&bed, "c").map(|events| events.len()), Ok(100));
     for id in &ids[..90] {
         program.ok(&format!("clear c {id}"));
     }
-    let state = format!("/proc/{}/root{}/state", daemon.pid(), directory.display());
+    let state = format!("{inside}/state");
+    assert!(retained(&std::fs::read(&state).unwrap_or_default()).len() < 20, "it did not fit");
+    std::fs::remove_file(format!("{inside}/other")).map_err(|error| error.to_string())?;
     // A torn old file has fewer entries than what is left, or more.
     let whole = || bed.log().contains("the state file is whole again");
     until(|| whole().then_some(()));
