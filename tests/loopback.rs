@@ -8,12 +8,18 @@
 #![allow(clippy::disallowed_methods)] // Threads and clocks of the tests.
 #![forbid(unsafe_code)]
 
+#[path = "loopback/autostart.rs"]
+mod autostart;
 #[path = "loopback/bed.rs"]
 mod bed;
 #[path = "loopback/clients.rs"]
 mod clients;
+#[path = "loopback/configuration.rs"]
+mod configuration;
 #[path = "loopback/killing.rs"]
 mod killing;
+#[path = "loopback/limits.rs"]
+mod limits;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
@@ -37,7 +43,7 @@ type Test = (&'static str, fn() -> Outcome);
 type Outcome = Result<(), String>;
 
 /// A test that takes so long hangs.
-const WATCHDOG: Duration = Duration::from_secs(240);
+const WATCHDOG: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     if std::env::var_os(program::ROLE).is_some() {
@@ -45,8 +51,17 @@ fn main() -> ExitCode {
     }
     let words: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let all: Vec<Test> =
-        [restart::TESTS, state::TESTS, killing::TESTS, clients::TESTS, stopped::TESTS].concat();
+    let all: Vec<Test> = [
+        configuration::TESTS,
+        limits::TESTS,
+        restart::TESTS,
+        state::TESTS,
+        killing::TESTS,
+        clients::TESTS,
+        stopped::TESTS,
+        autostart::TESTS,
+    ]
+    .concat();
     let chosen = |test: &&Test| words.is_empty() || words.iter().any(|word| test.0.contains(word));
     let tests: Vec<&Test> = all.iter().filter(chosen).collect();
     if std::env::args().any(|word| word == "--list") {

@@ -35,14 +35,20 @@ enum Callback {
     Delivered { subscription: SubscriptionId, event: Handle, data_bytes: u64 },
 }
 
-/// Runs pending callbacks.
+/// Runs pending callbacks. Blocking dispatch returns `BadHandle` when an open instance could not be
+/// restored after the node had gone: its subscriptions must not be silently dead.
 pub(super) fn run(library: &Arc<Library>, flags: DispatchFlags) -> Result<(), Error> {
     match flags {
         DispatchFlags::One => run_some(library, &mut Extent::one()).map(|_| ()),
         DispatchFlags::All => run_some(library, &mut Extent::pending(library)).map(|_| ()),
         DispatchFlags::Blocking => {
+            let lost = || library.instances_lost.load(Ordering::Acquire);
+            let lost_before = lost();
             while !library.is_finalized() {
                 let ran = run_some(library, &mut Extent::pending(library))?;
+                if lost() != lost_before {
+                    return Err(Error::BadHandle);
+                }
                 if ran == 0 && !library.is_finalized() {
                     library.wait()?;
                 }

@@ -57,6 +57,8 @@ pub(super) struct Library {
     pub(super) completions: Mutex<VecDeque<Completion>>,
     /// Asynchronous opens without a reply.
     pub(super) opening: AtomicUsize,
+    /// Open instances that a restarted node did not know any more.
+    pub(super) instances_lost: AtomicUsize,
     finalized: AtomicBool,
 }
 
@@ -95,6 +97,7 @@ impl Library {
             instances: Mutex::new(BTreeMap::new()),
             completions: Mutex::new(VecDeque::new()),
             opening: AtomicUsize::new(0),
+            instances_lost: AtomicUsize::new(0),
             finalized: AtomicBool::new(false),
         }
     }

@@ -14,7 +14,7 @@ use crate::wire::{Barrier, Body, Request};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How long a call without a timeout of its own waits for the node: nanoseconds.
@@ -22,12 +22,11 @@ pub(super) const REQUEST_TIME: u64 = 10_000_000_000;
 /// First and longest pause between attempts to reach the node again: nanoseconds.
 const RETRY_FIRST: u64 = 50_000_000;
 const RETRY_LONGEST: u64 = 2_000_000_000;
+/// Publications closer together than this need no look at the node: nanoseconds. No node goes and
+/// comes back with its subscribers in less.
+const LOOK_INTERVAL: u64 = 1_000_000;
 /// Blocks of identifiers that may still be in the outbox: far more than it can hold.
 const BLOCKS_KEPT: usize = 16;
-
-/// Publications beside a node that does not move, between two looks whether it is there: it takes
-/// less than a millisecond for a node that is only busy to move.
-const CALLS_BETWEEN_CHECKS: u32 = 64;
 
 /// Why a request got no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +89,8 @@ pub(super) struct Link {
     control: Mutex<Option<Arc<Connection>>>,
     up: AtomicBool,
     ids: Mutex<Ids>,
-    /// Where the node stood at the last look, and how many publications ago it last moved.
-    seen_at: AtomicU64,
-    unmoved: AtomicU32,
+    /// Wall time of the last look whether the node is there.
+    looked_at: AtomicI64,
 }
 
 impl Link {
@@ -119,8 +117,7 @@ impl Link {
             control: Mutex::new(Some(connection)),
             up: AtomicBool::new(true),
             ids: Mutex::new(Ids::default()),
-            seen_at: AtomicU64::new(0),
-            unmoved: AtomicU32::new(0),
+            looked_at: AtomicI64::new(0),
         })
     }
 
@@ -276,21 +273,19 @@ impl Link {
         }
     }
 
-    /// Looks whether the node is still there, before a record is handed to it: always when it says
-    /// that it sleeps (ringing costs a system call anyhow), and now and then when it does not move
-    /// although there is work.
-    pub(super) fn check_node(&self, priority: Priority) {
-        let (reserved, taken, _) = self.outbox.ring(priority).positions();
-        let due = if self.outbox.node_bell().is_asleep() {
-            true
-        } else if reserved == taken || self.seen_at.swap(taken, Ordering::Relaxed) != taken {
-            self.unmoved.store(0, Ordering::Relaxed);
-            false
-        } else {
-            self.unmoved.fetch_add(1, Ordering::Relaxed) % CALLS_BETWEEN_CHECKS
-                == CALLS_BETWEEN_CHECKS - 1
-        };
-        if due
+    /// Looks whether the node is still there, before a record is handed to it at the time `now`:
+    /// always when it says that it sleeps (ringing costs a system call anyhow), and when the last
+    /// look was a while ago. A node that was killed while it was awake says nothing, and after this publication the
+    /// program may never call again.
+    pub(super) fn check_node(&self, now: i64) {
+        let sleeps = self.outbox.node_bell().is_asleep();
+        let last = self.looked_at.load(Ordering::Relaxed);
+        // Also after the clock was set back.
+        let due = now.wrapping_sub(last).cast_unsigned() >= LOOK_INTERVAL;
+        if due {
+            self.looked_at.store(now, Ordering::Relaxed);
+        }
+        if (sleeps || due)
             && let Some(connection) = self.connection()
             && connection.has_hung_up()
         {

@@ -176,7 +176,8 @@ pub fn selection_object(library: Handle) -> Result<RawFd, Error> {
     process::library(library)?.selection_object()
 }
 
-/// Runs pending callbacks. Errors: `BadHandle`.
+/// Runs pending callbacks. Errors: `BadHandle` (from blocking dispatch also when one of the open
+/// instances was lost with its node).
 pub fn dispatch(library: Handle, flags: DispatchFlags) -> Result<(), Error> {
     dispatch::run(&process::library(library)?, flags)
 }

@@ -22,6 +22,9 @@ pub(super) struct Process {
     pub(super) channels: RwLock<Table<Arc<Instance>>>,
     pub(super) link: Mutex<LinkPlace>,
     pub(super) patterns: Mutex<PatternTable>,
+    /// What a parent left in this process. Its locks may be held by threads that do not exist here,
+    /// so it is never touched; it is kept in reach for checkers of memory.
+    _left: Option<&'static Process>,
 }
 
 /// The one link of the process, and how many library handles use it.
@@ -32,6 +35,8 @@ pub(super) struct LinkPlace {
 }
 
 static CURRENT: Leaked<Process> = Leaked::new();
+/// The state of the parent, in the child of a fork.
+static LEFT: Leaked<Process> = Leaked::new();
 
 /// Descriptors of the present link, one bit each, for the child of a fork to close. Larger
 /// numbers are not noted: a child then keeps copies, which the node does not mind, as it goes by
@@ -56,7 +61,7 @@ pub(super) fn forget_descriptor(number: RawFd) {
 /// descriptors and forgets its state, which is leaked since its locks may be held by threads that
 /// do not exist here.
 extern "C" fn in_child() {
-    CURRENT.clear();
+    CURRENT.move_to(&LEFT);
     for (index, word) in NOTED.iter().enumerate() {
         let mut bits = word.swap(0, Ordering::Relaxed);
         while bits != 0 {
@@ -93,6 +98,7 @@ impl Process {
             channels: RwLock::new(Table::new(Kind::Channel, process::random())),
             link: Mutex::new(LinkPlace::default()),
             patterns: Mutex::new(PatternTable::default()),
+            _left: LEFT.get(),
         })
     }
 }

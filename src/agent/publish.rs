@@ -18,24 +18,28 @@ struct Content<'a> {
     data: &'a [u8],
     priority: Priority,
     retention: Span,
+    publish_time: i64,
 }
 
 /// Publishes an event with `data`.
 pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
     let (instance, parts) = process::of_event(event)?;
     let events = instance.events.read();
+    let publish_time = clock::wall();
     let content = match events.get(parts)? {
         Event::Allocated { attributes, priority, retention } => Content {
             attributes: attributes.packed(),
             data,
             priority: *priority,
             retention: *retention,
+            publish_time,
         },
         Event::Received(received) => Content {
             attributes: received.packed_attributes(),
             data,
             priority: received.priority,
             retention: received.retention,
+            publish_time,
         },
     };
     if !instance.flags.contains(OpenFlags::PUBLISHER) {
@@ -45,7 +49,7 @@ pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
     if data.len() as u64 > link.limits.event_bytes_max {
         return Err(Error::TooBig);
     }
-    link.check_node(content.priority);
+    link.check_node(publish_time);
     restore::ensure(link)?;
     hand_over(link, instance.number, &content)
 }
@@ -72,7 +76,7 @@ fn reserve_and_write(
     let header = OutHeader {
         instance: instance.0,
         id: id.0,
-        publish_time: clock::wall(),
+        publish_time: content.publish_time,
         retention: content.retention.0,
         attributes_bytes: content.attributes.len() as u32,
         data_bytes: content.data.len() as u32,

@@ -18,6 +18,7 @@ use crate::wire::{Body, Reply, Request, reply};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 /// How long one step of making or restoring a connection may take: nanoseconds.
@@ -67,13 +68,18 @@ impl Dialogue {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.wait(libc::POLLOUT, deadline)?;
                 }
-                Err(_) => return Err(Error::TryAgain),
+                // A node that refuses a program says why before it hangs up.
+                Err(_) => break,
             }
         }
         let mut buffer = [0; REPLY_BYTES_MAX];
         loop {
             self.wait(libc::POLLIN, deadline)?;
-            let received = socket::receive(self.socket.as_fd(), &mut buffer);
+            let mut received = socket::receive(self.socket.as_fd(), &mut buffer);
+            if received.as_ref().is_ok_and(|found| found.as_ref().is_some_and(|it| it.bytes == 0)) {
+                // An end with the request unread is told before the messages that came earlier.
+                received = socket::receive(self.socket.as_fd(), &mut buffer);
+            }
             let Some(received) = received.map_err(|_| Error::TryAgain)? else { continue };
             if received.truncated {
                 return Err(Error::NoResources);
@@ -265,4 +271,5 @@ fn lose(library: &Library, instance: &Arc<Instance>) {
     instance.close();
     super::channels::forget_patterns(instance);
     library.instances.lock().remove(&instance.slot);
+    library.instances_lost.fetch_add(1, Ordering::AcqRel);
 }

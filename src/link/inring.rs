@@ -63,7 +63,9 @@ impl<'a> InRing<'a> {
         let read = self.positions.read.0.load(Ordering::Acquire);
         let used = tail.wrapping_sub(read);
         let rest = self.rest(tail);
-        let goes_back = used == 0 && self.offset(tail) >= WORKING_BYTES;
+        // Never for a record that would not fit then: nothing is left to be read that could make room.
+        let fits_behind = rest + bytes <= self.bytes;
+        let goes_back = used == 0 && self.offset(tail) >= WORKING_BYTES && fits_behind;
         let pad = if bytes > rest || goes_back { rest } else { 0 };
         let fits = tail <= POSITION_MAX
             && used <= self.bytes

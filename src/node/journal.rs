@@ -179,7 +179,13 @@ impl Journal {
 
     /// Writes the log anew.
     pub(super) fn mend(&mut self, facts: Facts<'_>) -> io::Result<()> {
-        self.compact(facts)
+        let outcome = self.compact(facts);
+        if outcome.is_err() {
+            self.buffer.clear();
+            // Half a file is no use, and takes room that the next attempt needs.
+            let _ = std::fs::remove_file(self.path.with_extension("new"));
+        }
+        outcome
     }
 }
 

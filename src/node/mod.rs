@@ -21,6 +21,7 @@ use crate::wire::MESSAGE_BYTES_MAX;
 use client::Client;
 use config::Config;
 use journal::Journal;
+use nix::sys::socket::{Shutdown, shutdown};
 use place::Place;
 use std::collections::VecDeque;
 use std::fmt::Arguments;
@@ -30,6 +31,8 @@ use windows::Inboxes;
 
 /// How long a link must rest before its pages are given back.
 const REST: Span = Span(1_000_000_000);
+/// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
+const MEND_PAUSE: Span = Span(1_000_000_000);
 /// Turns between two looks at the descriptors while there is work.
 const TURNS_BETWEEN_LOOKS: usize = 16;
 
@@ -64,6 +67,8 @@ struct Server {
     work: VecDeque<(usize, u32)>,
     resting: VecDeque<(Time, (usize, u32))>,
     grace_ends: Option<Time>,
+    /// The log could not be written; when to try again.
+    mend_at: Option<Time>,
     idle_since: Option<Time>,
     start: u32,
     now: Time,
@@ -111,6 +116,7 @@ impl Server {
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
         let server = Self {
             grace_ends: restarted.then(|| now.after(config.grace)),
+            mend_at: None,
             idle_since: Some(now),
             inboxes: Inboxes::default(),
             clients: Vec::new(),
@@ -304,14 +310,30 @@ impl Server {
         if self.changes.is_empty() {
             return;
         }
-        if let Err(error) = self.journal.append(&mut self.changes) {
-            log(format_args!("cannot append to the state file, writing it anew: {error}"));
-        }
+        // A failure leaves a log that wants mending, and that tells.
+        let _ = self.journal.append(&mut self.changes);
         self.changes.clear();
-        if self.journal.wants_mending() {
-            let core = &self.core;
-            if let Err(error) = self.journal.mend(&|visit| core.facts(visit)) {
-                log(format_args!("cannot write the state file: {error}"));
+        if self.journal.wants_mending() && self.mend_at.is_none_or(|at| at <= self.now) {
+            self.mend();
+        }
+    }
+
+    /// Writes the log anew; one line when that begins to fail and one when it works again.
+    fn mend(&mut self) {
+        let core = &self.core;
+        match self.journal.mend(&|visit| core.facts(visit)) {
+            Ok(()) => {
+                if self.mend_at.take().is_some() {
+                    log(format_args!("the state file is whole again"));
+                }
+            }
+            Err(error) => {
+                if self.mend_at.is_none() {
+                    log(format_args!(
+                        "cannot write the state file, a restart would lose events: {error}"
+                    ));
+                }
+                self.mend_at = Some(self.now.after(MEND_PAUSE));
             }
         }
     }
@@ -331,6 +353,7 @@ impl Server {
         let due = [
             self.core.next_deadline().filter(|deadline| *deadline < Time::MAX),
             self.grace_ends,
+            self.mend_at,
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
         ];
@@ -347,6 +370,9 @@ impl Server {
             self.grace_ends = None;
             self.core.end_grace();
             self.record_changes();
+        }
+        if self.mend_at.is_some_and(|at| at <= self.now) {
+            self.mend();
         }
         if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
             && since.after(span) <= self.now
@@ -383,7 +409,17 @@ impl Server {
     }
 
     /// Takes what programs have published so far, notes a clean end, and leaves.
+    ///
+    /// A publisher must see that nobody is there before this daemon looks for the last time: what
+    /// it publishes later would end with it if it ended before the next daemon comes.
     fn end(&mut self) {
+        for client in self.clients.iter().flatten() {
+            if let Some(linked) = &client.linked {
+                linked.outbox.node_bell().fall_asleep();
+            }
+            // One that has hung up already needs no telling.
+            let _ = shutdown(client.control.as_raw_fd(), Shutdown::Both);
+        }
         self.take_all();
         for slot in 0..self.clients.len() {
             self.settle(slot);

@@ -302,6 +302,9 @@ impl Server {
     }
 
     fn restored(&mut self, slot: usize) {
+        if let Some(client) = &self.clients[slot] {
+            self.core.end_restore(client.process);
+        }
         if let Some(Client { linked: Some(linked), readable, .. }) = self.clients[slot].as_mut() {
             linked.restoring = false;
             *readable = true;

@@ -194,9 +194,13 @@ impl<T> Leaked<T> {
         self.0.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Empties the place.
-    pub fn clear(&self) {
-        self.0.store(std::ptr::null_mut(), std::sync::atomic::Ordering::Release);
+    /// Moves what is here to another place; leaves that place as it is if nothing is here.
+    pub fn move_to(&self, other: &Self) {
+        use std::sync::atomic::Ordering;
+        let here = self.0.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        if !here.is_null() {
+            other.0.store(here, Ordering::Release);
+        }
     }
 }
 

@@ -199,7 +199,8 @@ fn obey_more(state: &Shared, words: &[&str]) -> Answer {
                 .map(|id| id.0.to_string())
         }
         ["padded", name, priority, milliseconds, text, bytes] => {
-            let text = format!("{text:.<width$}", width = number::<usize>(bytes));
+            let dots = number::<usize>(bytes) - text.len();
+            let text = format!("{text}{}", ".".repeat(dots));
             publish(channel(state, name)?, number(priority), number(milliseconds), &text)
                 .map(|id| id.0.to_string())
         }

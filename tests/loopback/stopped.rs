@@ -73,6 +73,9 @@ fn full_outbox() -> Outcome {
     subscriber.ok("sub c 1");
     subscriber.ok("& block l");
     program.ok("open l c p 60000");
+    // With the first event come the identifiers for the next ones.
+    program.publish("c", 3, 0, "first");
+    assert_eq!(subscriber.event(), "first");
     daemon.stop();
     let mut taken = 0;
     loop {

@@ -2,6 +2,7 @@
 
 use super::{Channel, EventRecord, Node, ProcessKey};
 use crate::evt::retention::Retained;
+use crate::evt::subscription::Lost;
 use crate::evt::{AttributesRef, Error, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags, Time};
 use std::rc::Rc;
 
@@ -86,6 +87,20 @@ impl Node {
             self.owe(key);
         }
         Ok(())
+    }
+
+    /// All that a process had is there again. An instance that came back without a subscription
+    /// has missed nothing, and what it subscribes to from now on begins now.
+    pub fn end_restore(&mut self, process: ProcessKey) {
+        let Some(owner) = self.processes.get(process.0) else { return };
+        for key in &owner.slots {
+            if let Some(instance) = self.instances.get_mut(*key) {
+                instance.restored = None;
+                if instance.lost == Lost::Owed {
+                    instance.lost = Lost::Idle;
+                }
+            }
+        }
     }
 
     /// Makes the lost-event of an instance due, once it has a subscription. The driver drains the
