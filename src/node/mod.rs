@@ -79,7 +79,8 @@ struct Server {
 
 /// Runs the daemon until a termination signal comes or it has been idle for long enough.
 ///
-/// `place` is what the daemon holds: lock, socket, signals. The socket's name is removed at the end.
+/// `place` is what the daemon holds: lock, socket, signals. The socket's name is removed at the
+/// end.
 ///
 /// # Errors
 ///
