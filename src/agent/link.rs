@@ -281,7 +281,7 @@ impl Link {
         let sleeps = self.outbox.node_bell().is_asleep();
         let last = self.looked_at.load(Ordering::Relaxed);
         // Also after the clock was set back.
-        let due = now.wrapping_sub(last).cast_unsigned() >= LOOK_INTERVAL;
+        let due = now.wrapping_sub(last) as u64 >= LOOK_INTERVAL;
         if due {
             self.looked_at.store(now, Ordering::Relaxed);
         }

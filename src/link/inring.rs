@@ -63,7 +63,7 @@ impl<'a> InRing<'a> {
         let read = self.positions.read.0.load(Ordering::Acquire);
         let used = tail.wrapping_sub(read);
         let rest = self.rest(tail);
-        // Never for a record that would not fit then: nothing is left to be read that could make room.
+        // Never for a record that would not fit then: in an empty ring nobody can make room.
         let fits_behind = rest + bytes <= self.bytes;
         let goes_back = used == 0 && self.offset(tail) >= WORKING_BYTES && fits_behind;
         let pad = if bytes > rest || goes_back { rest } else { 0 };

@@ -44,10 +44,6 @@ impl Private {
         self.bed.path("private")
     }
 
-    fn socket(&self) -> PathBuf {
-        self.directory().join("saevt.sock")
-    }
-
     fn set(&self, command: &mut Command) {
         command.env_remove("SAEVT_SOCKET").env("SAEVT_RUNTIME_DIR", self.directory());
         command.env("SAEVT_DAEMON", self.bed.path("start"));
@@ -165,7 +161,7 @@ fn no_trace() -> Outcome {
         let standard =
             matches!(path.file_name().and_then(|name| name.to_str()), Some("0" | "1" | "2"));
         assert!(!name.starts_with("pipe:"), "{} is {name}", path.display());
-        assert_eq!(name == "/dev/null", standard, "{} is {name}", path.display());
+        assert!(!standard || name == "/dev/null", "{} is {name}", path.display());
     }
     // The end of the program is the end of its output, though the daemon lives on.
     program.finish();
@@ -284,9 +280,9 @@ fn two_users() -> Outcome {
     let start = |user: u32, socket: Option<PathBuf>| {
         let mut command = Command::new(&program);
         command.uid(user).gid(user).env("SAEVT_DAEMON", &daemon);
-        ["SAEVT_SOCKET", "SAEVT_RUNTIME_DIR", "SAEVT_AUTOSTART"].map(|name| {
+        for name in ["SAEVT_SOCKET", "SAEVT_RUNTIME_DIR", "SAEVT_AUTOSTART"] {
             command.env_remove(name);
-        });
+        }
         if let Some(socket) = socket {
             command.env("SAEVT_SOCKET", socket);
         }
@@ -344,9 +340,9 @@ fn system_service() -> Outcome {
         let script = format!("{mount} && {{ {serve} exec \"$0\"; }}");
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", &script]).arg(&program).arg(&daemon);
-        ["SAEVT_SOCKET", "SAEVT_RUNTIME_DIR", "SAEVT_AUTOSTART"].map(|name| {
+        for name in ["SAEVT_SOCKET", "SAEVT_RUNTIME_DIR", "SAEVT_AUTOSTART"] {
             command.env_remove(name);
-        });
+        }
         let mut program = Program::start(command.env("SAEVT_DAEMON", &daemon));
         if served {
             assert_eq!(program.ask_until_not("init l", "TryAgain"), "ok");

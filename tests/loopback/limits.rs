@@ -139,8 +139,8 @@ fn sizes() -> Outcome {
                   retention_max_seconds = 2";
     let (_daemon, mut program) = limited(&bed, limits);
     program.ok("sub c 1");
+    program.ok("& block l");
     let id = program.ask("padded c 3 0 whole 1000");
-    program.ok("dispatch l all");
     program.expect_notice(&format!("event 1 {id} 3 whole"));
     program.expect("padded c 3 0 more 1001", "TooBig");
     program.publish("c", 3, 0, &"p".repeat(10));

@@ -86,10 +86,11 @@ impl Callbacks for Told {
             Ok(format!("! event {} {} {priority} {text}", subscription.0, id.0))
         });
         self.0.called.fetch_add(1, Ordering::SeqCst);
-        say(&line.unwrap_or_else(|error| format!("! unreadable {error:?}")));
+        // Before it is told: a test may end the library handle as soon as it knows.
         if let Err(error) = agent::event_free(event) {
             say(&format!("! not freed {error:?}"));
         }
+        say(&line.unwrap_or_else(|error| format!("! unreadable {error:?}")));
     }
 }
 

@@ -96,6 +96,8 @@ fn restart_keeps() -> Outcome {
 
         end(&mut daemon, signal);
         let mut daemon = bed.daemon_with(GRACE);
+        // It listens before it has written its state; once it answers it has.
+        bed.ready();
         let after = retained(&read(&bed));
         assert_eq!(after.len(), 2, "the cleared one is gone");
         assert!(after.iter().all(|entry| before.contains(entry)), "the time left is kept");
@@ -119,6 +121,7 @@ fn restart_keeps() -> Outcome {
         until(|| has_deletion(&read(&bed)).then_some(()));
         end(&mut daemon, signal);
         let _daemon = bed.daemon();
+        bed.ready();
         assert_eq!(retained(&read(&bed)).len(), 1);
     }
     Ok(())
