@@ -245,14 +245,9 @@ pub(super) fn unsubscribe(instance: &Arc<Instance>, id: SubscriptionId) -> Resul
             Err(failure) => Err(failure.settled()),
         }
     });
-    let mut subscriptions = instance.subscriptions.lock();
     match outcome {
-        Ok(()) => subscriptions.remove(number),
-        Err(_) => subscriptions.stay(number),
-    }
-    drop(subscriptions);
-    if outcome.is_ok() {
-        dispatch::reassign(instance, number);
+        Ok(()) => dispatch::reassign(instance, number),
+        Err(_) => instance.subscriptions.lock().stay(number),
     }
     outcome
 }

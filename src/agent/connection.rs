@@ -130,6 +130,17 @@ impl Connection {
         }
     }
 
+    /// Sends what waits, as far as the socket takes it.
+    pub(super) fn flush(&self) {
+        let mut unsent = self.unsent.lock();
+        while let Some(earlier) = unsent.front() {
+            if socket::send(self.socket.as_fd(), earlier, &[]).is_err() {
+                return;
+            }
+            unsent.pop_front();
+        }
+    }
+
     /// Notes an asynchronous open; its reply completes it.
     pub(super) fn note_open(&self, id: u32, open: PendingOpen) -> Result<(), PendingOpen> {
         let mut opens = self.opens.lock();

@@ -1,7 +1,8 @@
 //! Running callbacks. No lock is held while one runs, and after each the handle is looked at anew:
 //! the callback may have finalized it.
 
-use super::events::{Event, Received};
+use super::connection::Received;
+use super::events::{Event, Received as ReceivedEvent};
 use super::instance::Instance;
 use super::library::{Completion, Library, Reader};
 use super::process;
@@ -12,7 +13,7 @@ use crate::evt::{
 };
 use crate::link::record::{InHeader, InKind};
 use crate::sys::clock;
-use crate::wire::{Body, reply};
+use crate::wire::{Body, Reply, reply};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -44,12 +45,12 @@ pub(super) fn run(library: &Arc<Library>, flags: DispatchFlags) -> Result<(), Er
         DispatchFlags::Blocking => {
             let lost = || library.instances_lost.load(Ordering::Acquire);
             let lost_before = lost();
-            while !library.is_finalized() {
+            while !library.is_finalized() && library.is_of_this_process() {
                 let ran = run_some(library, &mut Extent::pending(library))?;
                 if lost() != lost_before {
                     return Err(Error::BadHandle);
                 }
-                if ran == 0 && !library.is_finalized() {
+                if ran == 0 && !library.is_finalized() && library.is_of_this_process() {
                     library.wait()?;
                 }
             }
@@ -84,16 +85,38 @@ impl Extent {
         let within = self.until[priority.index()].wrapping_sub(position) as i64 > 0;
         self.more -= u64::from(!within && self.more > 0);
     }
+
+    /// Whether there may be more to do: callbacks are left, or records that were pending at the
+    /// start are unread.
+    fn goes_on(&self, library: &Library) -> bool {
+        let unread = |priority: &Priority| {
+            let read = library.inbox.ring(*priority).read();
+            self.until[priority.index()].wrapping_sub(read) as i64 > 0
+        };
+        self.more > 0 || Priority::ALL.iter().any(unread)
+    }
 }
 
 /// Has the node fill the window. Gives how many events still wait behind it; `None` if the node
 /// cannot be asked.
 fn refill(library: &Library) -> Option<u64> {
-    let deadline = clock::elapsed().after(Span(super::link::REQUEST_TIME));
+    let now = clock::elapsed();
+    if now < Time(library.refill_from.load(Ordering::Relaxed)) {
+        return None;
+    }
+    let deadline = now.after(Span(super::link::REQUEST_TIME));
     let body = Body::Refill { library: library.number };
-    match library.link.ask(body, deadline, Some(library)).ok()?.reply.body {
-        reply::Body::Queued { events } => Some(events),
-        _ => None,
+    match library.link.ask(body, deadline, Some(library)) {
+        Ok(Received { reply: Reply { body: reply::Body::Queued { events }, .. }, .. }) => {
+            Some(events)
+        }
+        Ok(_) => None,
+        Err(_) => {
+            // A node that does not answer must not hold up what the window has.
+            let pause = Span(super::link::REQUEST_TIME);
+            library.refill_from.store(clock::elapsed().after(pause).0, Ordering::Relaxed);
+            None
+        }
     }
 }
 
@@ -101,9 +124,15 @@ fn refill(library: &Library) -> Option<u64> {
 fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error> {
     let mut ran = 0;
     let mut outcome = Ok(());
-    while extent.more > 0 && !library.is_finalized() {
+    while extent.goes_on(library) && !library.is_finalized() {
         match next(library, ran == 0, extent) {
-            Ok(Some(callback)) => call(library, callback),
+            Ok(Some(callback)) => {
+                call(library, callback);
+                if !library.is_of_this_process() {
+                    // The callback has forked and this is the child: all here is its parent's.
+                    return Ok(ran);
+                }
+            }
             Ok(None) => break,
             Err(error) => {
                 outcome = Err(error);
@@ -163,7 +192,7 @@ fn next(
 
 fn opened(library: &Library, extent: &mut Extent) -> Option<Callback> {
     let completion = library.completions.lock().pop_front()?;
-    extent.more -= 1;
+    extent.more = extent.more.saturating_sub(1);
     Some(Callback::Opened(completion))
 }
 
@@ -217,10 +246,13 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
             return Err(Error::TryAgain);
         };
         advance(library, &mut reader, priority, position, &header);
+        let until = clock_after(&header);
+        let sweep = until
+            .is_some_and(|until| instance.had.lock().note(EventId(header.id), until, &reader.at));
         drop(reader);
         extent.count(priority, position);
-        if header.retention > 0 {
-            note_had(&instance, &header);
+        if sweep {
+            forget_gone(&instance);
         }
         return Ok(Some(Callback::Delivered { subscription, event: handle, data_bytes }));
     }
@@ -296,6 +328,11 @@ fn judge(library: &Library, header: &InHeader) -> Option<(Arc<Instance>, Subscri
     Some((instance, subscription))
 }
 
+/// When the retention of a record's event ends; `None` if it has none.
+fn clock_after(header: &InHeader) -> Option<Time> {
+    (header.retention > 0).then(|| clock::elapsed().after(Span(header.left)))
+}
+
 fn advance(
     library: &Library,
     reader: &mut Reader,
@@ -314,18 +351,18 @@ fn received_event(
     priority: Priority,
     position: u64,
     header: &InHeader,
-) -> Result<(Option<Received>, u64), Error> {
-    let mut event = Received::with_room(header, priority).map_err(|_| Error::TryAgain)?;
+) -> Result<(Option<ReceivedEvent>, u64), Error> {
+    let mut event = ReceivedEvent::with_room(header, priority).map_err(|_| Error::TryAgain)?;
     library.inbox.read_content(priority, position, &mut event.block);
     let right = AttributesRef::parse(event.packed_attributes()).is_ok();
     Ok((right.then_some(event), u64::from(header.data_bytes)))
 }
 
-fn lost_event(noticed: i64) -> Result<(Option<Received>, u64), Error> {
+fn lost_event(noticed: i64) -> Result<(Option<ReceivedEvent>, u64), Error> {
     let attributes =
         Attributes::pack(&Name::EMPTY, [LOST_PATTERN].into_iter()).map_err(|_| Error::TryAgain)?;
     let block = attributes.packed().to_vec();
-    let event = Received {
+    let event = ReceivedEvent {
         attributes_bytes: block.len(),
         block,
         priority: Priority::HIGHEST,
@@ -336,36 +373,37 @@ fn lost_event(noticed: i64) -> Result<(Option<Received>, u64), Error> {
     Ok((Some(event), 0))
 }
 
-/// Notes that the instance has had a retained event. From time to time asks the node which of the
-/// noted ones are gone, so that the notes do not grow for ever.
-fn note_had(instance: &Instance, header: &InHeader) {
+/// Looks which of the retained events that an instance has had are gone, so that the notes do not
+/// grow for ever.
+fn forget_gone(instance: &Instance) {
+    let library = &instance.library;
     let now = clock::elapsed();
-    let until = now.after(Span(header.left));
-    let sweep = instance.had.lock().note(EventId(header.id), until, now);
-    if sweep {
-        forget_gone(instance, now);
-    }
-}
-
-fn forget_gone(instance: &Instance, now: Time) {
-    let ids = instance.had.lock().ids();
+    let (mut gone, others) = instance.had.lock().lapsed(now);
     let deadline = now.after(Span(super::link::REQUEST_TIME));
-    for part in ids.chunks(GONE_IDS_MAX) {
+    for part in others.chunks(GONE_IDS_MAX) {
         let body = Body::Gone { instance: instance.number, ids: part.to_vec() };
-        let link = &instance.library.link;
-        let Ok(received) = link.ask(body, deadline, Some(&instance.library)) else { return };
+        let Ok(received) = library.link.ask(body, deadline, Some(library)) else { break };
         if let reply::Body::Gone { ids } = received.reply.body {
-            instance.had.lock().forget(&ids);
+            gone.extend(ids);
         }
     }
+    let mut had = instance.had.lock();
+    if library.inbox.has_backlog() {
+        // Copies may wait in the node.
+        had.postpone();
+    } else {
+        had.fade(gone, Priority::ALL.map(|priority| library.inbox.ring(priority).written()));
+    }
 }
 
-/// After an unsubscribe: the unread events of the instance that came for the subscription go to
-/// the first remaining one that matches, or are withdrawn.
+/// Removes a subscription. The unread events of the instance that came for it go to the first
+/// remaining one that matches, or are withdrawn, before anybody can read on.
 pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
     let library = &instance.library;
     let reader = library.reader.lock();
-    let subscriptions = instance.subscriptions.lock();
+    let mut subscriptions = instance.subscriptions.lock();
+    subscriptions.remove(gone);
+    let mut packed = Vec::new();
     for priority in Priority::ALL {
         let mut at = reader.at[priority.index()];
         while let Ok(Some((position, mut header))) = library.inbox.next(priority, at) {
@@ -376,11 +414,14 @@ pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
             if !concerned {
                 continue;
             }
-            let mut packed = vec![0; header.attributes_bytes as usize];
-            library.inbox.read_content(priority, position, &mut packed);
-            let remaining = AttributesRef::parse(&packed)
-                .ok()
-                .and_then(|attributes| subscriptions.matching(attributes));
+            let bytes = header.attributes_bytes as usize;
+            packed.clear();
+            // Without memory to look at it the event is withdrawn: a loss no worse than the shortage.
+            let remaining = packed.try_reserve(bytes).ok().and_then(|()| {
+                packed.resize(bytes, 0);
+                library.inbox.read_content(priority, position, &mut packed);
+                subscriptions.matching(AttributesRef::parse(&packed).ok()?)
+            });
             match remaining {
                 Some(number) => header.subscription = number.0,
                 None => header.kind = InKind::Withdrawn,

@@ -5,8 +5,8 @@ use super::handles::{Draw, Taken};
 use super::library::Library;
 use super::{Handle, Version};
 use crate::evt::{
-    AttributesRef, Error, EventId, Filters, Incarnation, InstanceNo, OpenFlags, SubscriptionId,
-    SubscriptionNo, Time,
+    AttributesRef, Error, EventId, Filters, Incarnation, InstanceNo, OpenFlags, Priority,
+    SubscriptionId, SubscriptionNo, Time,
 };
 use crate::sys::process;
 use parking_lot::{Mutex, RwLock};
@@ -98,15 +98,27 @@ impl Subscriptions {
 
 /// Which retained events an instance has had, so that none comes twice, through whatever
 /// subscription or restart of the node.
+///
+/// What is not retained any more can still come: copies may wait unread in the window. So an id is
+/// forgotten only after the program has read past where the window ended when the id was seen to be
+/// gone and nothing waited behind the window.
 #[derive(Debug)]
 pub(super) struct Had {
     until: BTreeMap<EventId, Time>,
+    fading: Option<Fading>,
     sweep_at: usize,
+}
+
+/// Ids to be forgotten once the reader has passed these positions.
+#[derive(Debug)]
+struct Fading {
+    ids: Vec<EventId>,
+    after: [u64; Priority::LEVELS],
 }
 
 impl Default for Had {
     fn default() -> Self {
-        Self { until: BTreeMap::new(), sweep_at: HAD_BEFORE_SWEEP }
+        Self { until: BTreeMap::new(), fading: None, sweep_at: HAD_BEFORE_SWEEP }
     }
 }
 
@@ -115,26 +127,42 @@ impl Had {
         self.until.contains_key(&id)
     }
 
-    /// Notes an event whose retention ends at `until`. True when it is time to forget those that
-    /// are gone: the lapsed ones have been forgotten, and many are left.
-    pub(super) fn note(&mut self, id: EventId, until: Time, now: Time) -> bool {
+    /// Notes an event whose retention ends at `until`; `read` is where the reader stands. True when
+    /// it is time to look which of the noted ones are gone.
+    pub(super) fn note(
+        &mut self,
+        id: EventId,
+        until: Time,
+        read: &[u64; Priority::LEVELS],
+    ) -> bool {
+        let passed = |after: &[u64; Priority::LEVELS]| {
+            read.iter().zip(after).all(|(read, after)| read.wrapping_sub(*after) as i64 >= 0)
+        };
+        if let Some(fading) = self.fading.take_if(|fading| passed(&fading.after)) {
+            for id in &fading.ids {
+                self.until.remove(id);
+            }
+            self.postpone();
+        }
         self.until.insert(id, until);
-        if self.until.len() < self.sweep_at {
-            return false;
-        }
-        self.until.retain(|_, until| *until > now);
-        self.sweep_at = (2 * self.until.len()).max(HAD_BEFORE_SWEEP);
-        self.until.len() >= HAD_BEFORE_SWEEP
+        self.fading.is_none() && self.until.len() >= self.sweep_at
     }
 
-    pub(super) fn ids(&self) -> Vec<EventId> {
-        self.until.keys().copied().collect()
+    /// The noted ids that have lapsed at `now`, and the others.
+    pub(super) fn lapsed(&self, now: Time) -> (Vec<EventId>, Vec<EventId>) {
+        let (lapsed, others): (Vec<_>, Vec<_>) =
+            self.until.iter().partition(|(_, until)| **until <= now);
+        let ids = |list: Vec<(&EventId, &Time)>| list.into_iter().map(|(id, _)| *id).collect();
+        (ids(lapsed), ids(others))
     }
 
-    pub(super) fn forget(&mut self, ids: &[EventId]) {
-        for id in ids {
-            self.until.remove(id);
-        }
+    /// These ids are gone: they are forgotten when the reader has passed `after`.
+    pub(super) fn fade(&mut self, ids: Vec<EventId>, after: [u64; Priority::LEVELS]) {
+        self.fading = Some(Fading { ids, after });
+    }
+
+    /// The next look is due when there are twice as many.
+    pub(super) fn postpone(&mut self) {
         self.sweep_at = (2 * self.until.len()).max(HAD_BEFORE_SWEEP);
     }
 }
@@ -221,21 +249,34 @@ mod tests {
     }
 
     #[test]
-    fn lapsed_events_are_forgotten_and_kept_ones_asked_about() {
+    fn ids_are_forgotten_only_after_the_reader_has_passed_what_may_hold_copies() {
         let mut had = Had::default();
-        for number in 0..HAD_BEFORE_SWEEP as u64 - 1 {
-            assert!(!had.note(EventId(number), Time(number), Time(0)));
+        let mut due = false;
+        for number in 0..HAD_BEFORE_SWEEP as u64 {
+            assert!(!due);
+            due = had.note(EventId(number), Time(number), &[0; 4]);
         }
-        assert!(!had.note(EventId(5000), Time::MAX, Time(600)), "few are left");
+        assert!(due);
+        let (lapsed, others) = had.lapsed(Time(600));
+        assert_eq!((lapsed.len(), others.len()), (601, HAD_BEFORE_SWEEP - 601));
+        had.fade(lapsed, [0, 8, 0, 0]);
+        assert!(!had.note(EventId(5000), Time::MAX, &[64, 0, 64, 64]), "one look at a time");
+        assert!(had.contains(EventId(600)), "the reader has not passed");
+        had.note(EventId(5001), Time::MAX, &[0, 8, 0, 0]);
         assert!(!had.contains(EventId(600)) && had.contains(EventId(601)));
         assert!(had.contains(EventId(5000)));
+    }
+
+    #[test]
+    fn looks_become_rarer_as_more_stay() {
         let mut had = Had::default();
-        let mut asked = 0;
+        let mut looks = 0;
         for number in 0..4 * HAD_BEFORE_SWEEP as u64 {
-            asked += u64::from(had.note(EventId(number), Time::MAX, Time(0)));
+            if had.note(EventId(number), Time::MAX, &[0; 4]) {
+                looks += 1;
+                had.postpone();
+            }
         }
-        assert_eq!(asked, 3, "each time their number has doubled");
-        had.forget(&had.ids());
-        assert!(!had.contains(EventId(1)));
+        assert_eq!(looks, 3, "each time their number has doubled");
     }
 }

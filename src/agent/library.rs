@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use super::process::{forget_descriptor, note_descriptor};
+use super::process::{self, Process, forget_descriptor, note_descriptor};
 
 /// The outcome of an asynchronous open, waiting for dispatch.
 pub(super) struct Completion {
@@ -59,7 +59,10 @@ pub(super) struct Library {
     pub(super) opening: AtomicUsize,
     /// Open instances that a restarted node did not know any more.
     pub(super) instances_lost: AtomicUsize,
+    /// Elapsed time from when the node may be asked for more again.
+    pub(super) refill_from: AtomicU64,
     finalized: AtomicBool,
+    process: &'static Process,
 }
 
 /// What a new library handle is made of.
@@ -72,6 +75,7 @@ pub(super) struct Parts {
     pub(super) memory: OwnedFd,
     pub(super) bell: OwnedFd,
     pub(super) bell_of: u64,
+    pub(super) process: &'static Process,
 }
 
 impl Library {
@@ -98,8 +102,15 @@ impl Library {
             completions: Mutex::new(VecDeque::new()),
             opening: AtomicUsize::new(0),
             instances_lost: AtomicUsize::new(0),
+            refill_from: AtomicU64::new(0),
             finalized: AtomicBool::new(false),
+            process: parts.process,
         }
+    }
+
+    /// Whether the calling process is the one that made the handle, and not a forked child.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        process::existing().is_some_and(|process| std::ptr::eq(process, self.process))
     }
 
     pub(super) fn is_finalized(&self) -> bool {
@@ -153,6 +164,9 @@ impl Library {
     /// stays.
     pub(super) fn disconnected(&self, connection: &Connection) {
         let mut reader = self.reader.lock();
+        if let Some(object) = &reader.object {
+            descriptor::epoll_remove(object.set.as_fd(), connection.socket_number());
+        }
         if reader.bell_of == connection.number() {
             reader.drop_bell();
         }
@@ -165,12 +179,12 @@ impl Library {
             // Gone again; this bell would report its end for ever.
             return Ok(());
         }
-        note_descriptor(bell.as_raw_fd());
         if let Some(object) = &reader.object {
             let readable = libc::EPOLLIN as u32;
             descriptor::epoll_add(object.set.as_fd(), bell.as_raw_fd(), readable, 0)?;
             watch_end(&object.set, connection)?;
         }
+        note_descriptor(bell.as_raw_fd());
         reader.bell = Some(bell);
         reader.bell_of = connection.number();
         reader.raise();
@@ -248,15 +262,20 @@ impl Library {
 
     /// Waits until the selection object is readable.
     pub(super) fn wait(&self) -> Result<(), Error> {
-        let number = self.selection_object()?;
-        descriptor::poll([(number, libc::POLLIN)], None).map_err(|_| Error::Library)?;
+        // Short of descriptors or memory: it may be better the next time.
+        let number = self.selection_object().map_err(|_| Error::TryAgain)?;
+        descriptor::poll([(number, libc::POLLIN)], None).map_err(|_| Error::TryAgain)?;
         Ok(())
     }
 }
 
 fn watch_end(set: &OwnedFd, connection: &Connection) -> io::Result<()> {
     let hang_up = libc::EPOLLRDHUP as u32;
-    descriptor::epoll_add(set.as_fd(), connection.socket_number(), hang_up, 0)
+    match descriptor::epoll_add(set.as_fd(), connection.socket_number(), hang_up, 0) {
+        // A selection object that was made just now watches the new connection already.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome,
+    }
 }
 
 impl Reader {

@@ -8,6 +8,7 @@ use super::restore::Restored;
 use crate::evt::node::IdBlock;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
+use crate::link::outring::{Refused, Slot};
 use crate::sys::{clock, descriptor};
 use crate::wire::request::Block;
 use crate::wire::{Barrier, Body, Request};
@@ -201,6 +202,12 @@ impl Link {
         true
     }
 
+    /// Another thread is restoring the link: whoever waits looks again after a while.
+    pub(super) fn look_later(&self) {
+        descriptor::lower(self.timer.as_fd());
+        descriptor::arm(self.timer.as_fd(), RETRY_FIRST);
+    }
+
     /// Up to where the outbox is reserved now.
     pub(super) fn barrier(&self) -> Barrier {
         Priority::ALL.map(|priority| self.outbox.ring(priority).positions().0)
@@ -255,6 +262,7 @@ impl Link {
 
     /// Takes what the node has sent, if nobody else is reading, and notices its end.
     pub(super) fn look(&self, connection: &Arc<Connection>) {
+        connection.flush();
         if connection.handover.try_lead() {
             let alive = connection.pump();
             connection.handover.leave();
@@ -293,29 +301,30 @@ impl Link {
         }
     }
 
-    /// The next event identifier. The node keeps a block on offer in the outbox and is never behind
-    /// by more records than a block has identifiers, so that this asks nobody.
-    ///
-    /// - [`Error::TryAgain`]: no block is on offer now.
-    /// - [`Error::Library`]: what is on offer cannot be.
-    pub(super) fn next_id(&self) -> Result<EventId, Error> {
+    /// Reserves room for a record of `bytes` bytes, and with it the next event identifier: none is
+    /// used up by an attempt that finds no room. The node keeps a block on offer in the outbox and is
+    /// never behind by more records than a block has identifiers, so that this asks nobody.
+    pub(super) fn reserve(
+        &self,
+        priority: Priority,
+        bytes: u64,
+    ) -> Result<(EventId, Slot), Refused> {
         let mut ids = self.ids.lock();
         if ids.next == ids.end {
             let first = self.outbox.take_block();
             if first == 0 {
-                drop(ids);
-                self.ring();
-                return Err(Error::TryAgain);
+                return Err(Refused::Full);
             }
-            let end = first.checked_add(u64::from(IdBlock::COUNT)).ok_or(Error::Library)?;
+            let end = first.checked_add(u64::from(IdBlock::COUNT)).ok_or(Refused::Nonsense)?;
             (ids.next, ids.end) = (first, end);
             ids.blocks.push_back((EventId(first), IdBlock::COUNT));
             if ids.blocks.len() > BLOCKS_KEPT {
                 ids.blocks.pop_front();
             }
         }
+        let slot = self.outbox.ring(priority).reserve(bytes)?;
         ids.next += 1;
-        Ok(EventId(ids.next - 1))
+        Ok((EventId(ids.next - 1), slot))
     }
 
     /// The blocks that records in the outbox have, or will have, identifiers of.

@@ -109,7 +109,7 @@ pub fn initialize(version: Version, callbacks: Box<dyn Callbacks>) -> Result<Han
 }
 
 fn make_library(
-    process: &process::Process,
+    process: &'static process::Process,
     link: &Arc<link::Link>,
     version: Version,
     callbacks: Box<dyn Callbacks>,
@@ -121,7 +121,8 @@ fn make_library(
             let link = Arc::clone(link);
             let handle = taken.handle;
             let bell_of = by;
-            let parts = Parts { number, version, callbacks, link, inbox, memory, bell, bell_of };
+            let parts =
+                Parts { number, version, callbacks, link, inbox, memory, bell, bell_of, process };
             let library = Arc::new(Library::new(parts));
             library.link.libraries.lock().insert(number, Arc::downgrade(&library));
             if !library.link.is_present_number(by) {

@@ -1,9 +1,11 @@
 //! Publishing: one record in the outbox, and a ring if the node sleeps.
 
 use super::events::Event;
+use super::handles::EventHandle;
+use super::instance::Instance;
 use super::link::{Link, REQUEST_TIME};
 use super::{Handle, process, restore};
-use crate::evt::{Error, EventId, InstanceNo, OpenFlags, Priority, Span};
+use crate::evt::{Error, EventId, OpenFlags, Priority, Span};
 use crate::link::outring::Refused;
 use crate::link::record::OutHeader;
 use crate::sys::clock;
@@ -12,36 +14,21 @@ use crate::wire::Body;
 /// How often credit is asked for: other threads may have spent what the node granted.
 const CREDIT_ATTEMPTS: usize = 100;
 
-/// What goes into a record beside its header.
-struct Content<'a> {
-    attributes: &'a [u8],
-    data: &'a [u8],
+/// What a publication takes of its event before the event is looked at again to be copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    attributes_bytes: usize,
     priority: Priority,
     retention: Span,
-    publish_time: i64,
 }
 
 /// Publishes an event with `data`.
+///
+/// The event is looked at twice: what may wait (a link to restore, credit to ask for) happens in
+/// between, without a lock that callbacks or other threads need.
 pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
     let (instance, parts) = process::of_event(event)?;
-    let events = instance.events.read();
-    let publish_time = clock::wall();
-    let content = match events.get(parts)? {
-        Event::Allocated { attributes, priority, retention } => Content {
-            attributes: attributes.packed(),
-            data,
-            priority: *priority,
-            retention: *retention,
-            publish_time,
-        },
-        Event::Received(received) => Content {
-            attributes: received.packed_attributes(),
-            data,
-            priority: received.priority,
-            retention: received.retention,
-            publish_time,
-        },
-    };
+    let mut plan = plan_of(instance.events.read().get(parts)?).0;
     if !instance.flags.contains(OpenFlags::PUBLISHER) {
         return Err(Error::Access);
     }
@@ -49,51 +36,77 @@ pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
     if data.len() as u64 > link.limits.event_bytes_max {
         return Err(Error::TooBig);
     }
-    link.check_node(publish_time);
-    restore::ensure(link)?;
-    hand_over(link, instance.number, &content)
-}
-
-fn hand_over(link: &Link, instance: InstanceNo, content: &Content<'_>) -> Result<EventId, Error> {
-    let bytes = (content.attributes.len() + content.data.len()) as u64;
-    let retained = content.retention > Span::ZERO;
-    if retained {
-        acquire_credit(link, bytes)?;
-    }
-    let outcome = reserve_and_write(link, instance, content);
-    if outcome.is_err() && retained {
-        link.outbox.add_credit(1, bytes.next_multiple_of(64));
-    }
-    outcome
-}
-
-fn reserve_and_write(
-    link: &Link,
-    instance: InstanceNo,
-    content: &Content<'_>,
-) -> Result<EventId, Error> {
-    let id = link.next_id()?;
-    let header = OutHeader {
-        instance: instance.0,
-        id: id.0,
-        publish_time: content.publish_time,
-        retention: content.retention.0,
-        attributes_bytes: content.attributes.len() as u32,
-        data_bytes: content.data.len() as u32,
-    };
-    let ring = link.outbox.ring(content.priority);
-    let slot = match ring.reserve(header.record_bytes()) {
-        Ok(slot) => slot,
-        Err(Refused::Full) => {
-            link.ring();
-            return Err(Error::TryAgain);
+    loop {
+        let publish_time = clock::wall();
+        link.check_node(publish_time);
+        restore::ensure(link)?;
+        let bytes = (plan.attributes_bytes + data.len()) as u64;
+        let retained = plan.retention > Span::ZERO;
+        if retained {
+            acquire_credit(link, bytes)?;
         }
-        Err(Refused::Nonsense) => return Err(Error::Library),
+        let written = write(&instance, parts, plan, data, publish_time);
+        if retained && !matches!(written, Ok(Written::Record(_))) {
+            link.outbox.add_credit(1, bytes.next_multiple_of(64));
+        }
+        link.ring();
+        match written? {
+            Written::Record(id) => return Ok(id),
+            // Another thread has set other attributes meanwhile.
+            Written::Changed(newer) => plan = newer,
+        }
+    }
+}
+
+/// What the event takes, and its packed attributes.
+fn plan_of(event: &Event) -> (Plan, &[u8]) {
+    let (attributes, priority, retention) = match event {
+        Event::Allocated { attributes, priority, retention } => {
+            (attributes.packed(), *priority, *retention)
+        }
+        Event::Received(received) => {
+            (received.packed_attributes(), received.priority, received.retention)
+        }
     };
-    link.outbox.write(content.priority, slot, &header, content.attributes, content.data);
-    ring.commit(slot);
-    link.ring();
-    Ok(id)
+    (Plan { attributes_bytes: attributes.len(), priority, retention }, attributes)
+}
+
+enum Written {
+    Record(EventId),
+    Changed(Plan),
+}
+
+/// Writes the record, if the event still is as planned. Never waits.
+fn write(
+    instance: &Instance,
+    parts: EventHandle,
+    planned: Plan,
+    data: &[u8],
+    publish_time: i64,
+) -> Result<Written, Error> {
+    let events = instance.events.read();
+    let (plan, attributes) = plan_of(events.get(parts)?);
+    if plan != planned {
+        return Ok(Written::Changed(plan));
+    }
+    let mut header = OutHeader {
+        instance: instance.number.0,
+        id: 0,
+        publish_time,
+        retention: plan.retention.0,
+        attributes_bytes: attributes.len() as u32,
+        data_bytes: data.len() as u32,
+    };
+    let link = &instance.library.link;
+    let reserved = link.reserve(plan.priority, header.record_bytes());
+    let (id, slot) = reserved.map_err(|refused| match refused {
+        Refused::Full => Error::TryAgain,
+        Refused::Nonsense => Error::Library,
+    })?;
+    header.id = id.0;
+    link.outbox.write(plan.priority, slot, &header, attributes, data);
+    link.outbox.ring(plan.priority).commit(slot);
+    Ok(Written::Record(id))
 }
 
 /// Takes credit for a retained event, asking the node for more if there is not enough.

@@ -81,7 +81,7 @@ impl Dialogue {
                 received = socket::receive(self.socket.as_fd(), &mut buffer);
             }
             let Some(received) = received.map_err(|_| Error::TryAgain)? else { continue };
-            if received.truncated {
+            if received.truncated || received.descriptors_lost {
                 return Err(Error::NoResources);
             }
             if received.bytes == 0 {
@@ -118,7 +118,15 @@ fn start_daemon(place: &Place, directory: &std::path::Path) {
     ];
     let Ok(ready) = program::start_unseen(program.as_os_str(), &arguments) else { return };
     // The daemon closes its end when it listens, or when it ends.
-    let _ = descriptor::poll([(ready.as_raw_fd(), libc::POLLIN)], Some(STEP_TIME));
+    let deadline = clock::elapsed().after(crate::evt::Span(STEP_TIME));
+    loop {
+        let left = clock::elapsed().until(deadline).0;
+        let events = descriptor::poll([(ready.as_raw_fd(), libc::POLLIN)], Some(left));
+        // An interrupted wait shows no events and goes on.
+        if left == 0 || events.map_or(true, |[events]| events != 0) {
+            return;
+        }
+    }
 }
 
 /// The link of the process, made if there is none. The caller counts itself as a user.
@@ -154,7 +162,10 @@ pub(super) fn ensure(link: &Link) -> Result<(), Error> {
 ///
 /// - [`Error::TryAgain`].
 pub(super) fn attempt(link: &Link) -> Result<(), Error> {
-    let Some(_one_at_a_time) = link.restoring.try_lock() else { return Err(Error::TryAgain) };
+    let Some(_one_at_a_time) = link.restoring.try_lock() else {
+        link.look_later();
+        return Err(Error::TryAgain);
+    };
     if link.is_up() {
         return Ok(());
     }
@@ -202,8 +213,12 @@ fn restore(link: &Link) -> Result<(), Error> {
     let connection =
         Arc::new(Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?);
     link.install(Arc::clone(&connection), &restored);
-    for (library, bell) in bells {
-        library.reconnected(bell, &connection).map_err(|_| Error::NoResources)?;
+    let deaf =
+        bells.into_iter().any(|(library, bell)| library.reconnected(bell, &connection).is_err());
+    if deaf {
+        // Rather no link than a handle that hears nothing.
+        link.down(&connection);
+        return Err(Error::NoResources);
     }
     connection.ring_node();
     Ok(())
@@ -219,9 +234,13 @@ fn restore_library(
     }
     let open = Body::LibraryOpen { library: library.number, resumes: true };
     let (reply, mut descriptors) = dialogue.ask(open, &[library.memory.as_fd()])?;
-    reply.code?;
-    let bell = descriptors.pop().ok_or(Error::Library)?;
     let instances: Vec<Arc<Instance>> = library.instances.lock().values().cloned().collect();
+    if reply.code.is_err() {
+        // The node does not take this handle back; the others must not wait for it.
+        instances.iter().for_each(|instance| lose(library, instance));
+        return Ok(None);
+    }
+    let bell = descriptors.pop().ok_or(Error::Library)?;
     restored.libraries.push(Arc::clone(library));
     for instance in instances {
         restore_instance(dialogue, library, &instance)?;

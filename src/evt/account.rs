@@ -32,13 +32,16 @@ pub struct Credit {
     pub bytes: u64,
 }
 
+impl Credit {
+    /// A program spends credit in units of so many bytes.
+    pub const UNIT: u64 = 64;
+}
+
 /// Hands out numbers that are never used again.
 #[derive(Debug)]
 pub(super) struct Numbers {
     member: u16,
     start: u32,
-    /// The start with which this life of the node began.
-    began: u32,
     events: u64,
     incarnations: u64,
     /// Blocks of earlier starts that some process holds now.
@@ -48,7 +51,7 @@ pub(super) struct Numbers {
 impl Numbers {
     pub(super) const fn new(member: u16, start: u32) -> Self {
         let adopted = BTreeSet::new();
-        Self { member, start, began: start, events: 0, incarnations: 0, adopted }
+        Self { member, start, events: 0, incarnations: 0, adopted }
     }
 
     pub(super) fn next_start(&mut self, start: u32) {
@@ -66,13 +69,15 @@ impl Numbers {
         Some(IdBlock { first, count: IdBlock::COUNT })
     }
 
-    /// Whether `block` can have been granted by an earlier life of the node, and nobody else has
-    /// claimed it.
+    /// Whether `block` can have been granted before, and nobody has claimed it: by an earlier life of
+    /// the node, or by this one to a link that has ended since.
     pub(super) fn adopt(&mut self, block: IdBlock) -> bool {
         let start = IdBlock::start_of(block.first);
         let whole =
             block.count == IdBlock::COUNT && block.first.0.is_multiple_of(u64::from(block.count));
-        whole && start > 0 && start < self.began && self.adopted.insert(block.first)
+        let used = block.first.0.wrapping_sub(EventId::first_of(self.member, self.start).0);
+        let known = start < self.start || (start == self.start && used < self.events);
+        whole && start > 0 && known && self.adopted.insert(block.first)
     }
 
     /// Forgets a block that its process holds no more.

@@ -201,7 +201,11 @@ impl<'a> OutRing<'a> {
             .0
             .compare_exchange(at, next, Ordering::AcqRel, Ordering::Relaxed)
             .ok()
-            .map(|position| Slot { position, bytes })
+            .map(|position| {
+                // A node that dies before it releases the range leaves a pad to its successor.
+                self.store_commit(position, bytes, PAD);
+                Slot { position, bytes }
+            })
     }
 
     /// Node: puts a withdrawn range behind it.

@@ -3,15 +3,16 @@
 use crate::evt::node::ProcessKey;
 use crate::evt::{Error, Priority};
 use crate::link::outbox::Outbox;
+use crate::sys::descriptor;
 use crate::sys::socket::{self, Peer};
 use crate::wire::{Barrier, Body, Reply, Request, reply};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 /// Requests of one program that wait for their turn; beyond, its socket is not read.
-pub(super) const REQUESTS_MAX: usize = 64;
+pub(super) const REQUESTS_MAX: usize = 16;
 /// Replies that wait for a program that does not read them; beyond, it is dropped. A well-behaved
 /// library has at most one blocking request for each of its threads and one for each open.
 const REPLIES_MAX: usize = 70_000;
@@ -37,6 +38,10 @@ pub(super) struct Linked {
     pub(super) again_until: Barrier,
     /// Publications before these positions have spent credit of an earlier node.
     pub(super) prepaid_until: Barrier,
+    /// Until this link is granted credit, what is retained has spent credit of an earlier node.
+    pub(super) forgiving: bool,
+    /// Which memory the outbox is.
+    pub(super) memory: (u64, u64),
     /// The program is bringing its state back: nothing is taken until it has.
     pub(super) restoring: bool,
     /// Handles whose queue in the dead node held more.
@@ -50,7 +55,7 @@ pub(super) struct Client {
     pub(super) generation: u32,
     pub(super) peer: Peer,
     pub(super) control: OwnedFd,
-    pub(super) _pidfd: Option<OwnedFd>,
+    pidfd: Option<OwnedFd>,
     pub(super) linked: Option<Linked>,
     pub(super) requests: VecDeque<Waiting>,
     /// The socket may have something to read.
@@ -78,7 +83,7 @@ impl Client {
             generation,
             peer,
             control,
-            _pidfd: pidfd,
+            pidfd,
             linked: None,
             requests: VecDeque::new(),
             readable: true,
@@ -88,6 +93,18 @@ impl Client {
             replies: VecDeque::new(),
             replies_bytes: 0,
         }
+    }
+
+    /// Whether the program is in the middle of bringing its state back.
+    pub(super) fn is_restoring(&self) -> bool {
+        self.linked.as_ref().is_some_and(|linked| linked.restoring)
+    }
+
+    /// Whether the process has ended, as far as can be seen.
+    pub(super) fn is_dead(&self) -> bool {
+        let Some(pidfd) = &self.pidfd else { return true };
+        descriptor::poll([(pidfd.as_raw_fd(), libc::POLLIN)], Some(0))
+            .is_ok_and(|[events]| events != 0)
     }
 
     /// Reads what the socket has, up to the bound of waiting requests.
@@ -108,7 +125,7 @@ impl Client {
                 self.gone = true;
                 break;
             }
-            if received.truncated {
+            if received.truncated || received.descriptors_lost {
                 return Err("it sent more than a message can hold");
             }
             let request = Request::decode(&buffer[..received.bytes])

@@ -25,7 +25,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 use place::Place;
 use std::collections::VecDeque;
 use std::fmt::Arguments;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use windows::Inboxes;
 
@@ -33,6 +33,8 @@ use windows::Inboxes;
 const REST: Span = Span(1_000_000_000);
 /// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
 const MEND_PAUSE: Span = Span(1_000_000_000);
+/// How long the daemon accepts nobody after it could not for want of descriptors.
+const ACCEPT_PAUSE: Span = Span(100_000_000);
 /// Turns between two looks at the descriptors while there is work.
 const TURNS_BETWEEN_LOOKS: usize = 16;
 
@@ -49,7 +51,8 @@ const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
 
 /// One line of log on standard error, where a supervisor collects it.
 pub fn log(what: Arguments<'_>) {
-    eprintln!("saevtd: {what}");
+    // Nobody may be reading there any more; that is no reason to end.
+    let _ = writeln!(io::stderr(), "saevtd: {what}");
 }
 
 /// The daemon's whole state.
@@ -69,6 +72,7 @@ struct Server {
     grace_ends: Option<Time>,
     /// The log could not be written; when to try again.
     mend_at: Option<Time>,
+    accept_at: Option<Time>,
     idle_since: Option<Time>,
     start: u32,
     now: Time,
@@ -117,6 +121,7 @@ impl Server {
         let server = Self {
             grace_ends: restarted.then(|| now.after(config.grace)),
             mend_at: None,
+            accept_at: None,
             idle_since: Some(now),
             inboxes: Inboxes::default(),
             clients: Vec::new(),
@@ -147,6 +152,22 @@ impl Server {
             })
             .map_err(|error| format!("cannot watch the socket: {error}"))?;
         Ok(server)
+    }
+
+    fn watch_listener(&self) -> io::Result<()> {
+        let listener = self.place.listener.as_fd();
+        self.watch(listener, libc::EPOLLIN as u32, token(LISTENER, 0, 0))
+    }
+
+    /// Windows that have been written to give their pages back when they have rested.
+    fn note_used_windows(&mut self) {
+        for to in self.inboxes.take_used() {
+            let slot = to.process.0 as usize;
+            if let Some(client) = self.clients.get(slot).and_then(Option::as_ref) {
+                let key = (slot, client.generation);
+                self.resting.push_back((self.now.after(REST), key));
+            }
+        }
     }
 
     fn watch(&self, member: BorrowedFd<'_>, events: u32, token: u64) -> io::Result<()> {
@@ -220,7 +241,11 @@ impl Server {
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    log(format_args!("cannot accept programs: {error}"));
+                    log(format_args!("cannot accept programs for a while: {error}"));
+                    // Its readiness would be reported at each look.
+                    let listener = self.place.listener.as_raw_fd();
+                    descriptor::epoll_remove(self.epoll.as_fd(), listener);
+                    self.accept_at = Some(self.now.after(ACCEPT_PAUSE));
                     return;
                 }
             }
@@ -354,6 +379,7 @@ impl Server {
             self.core.next_deadline().filter(|deadline| *deadline < Time::MAX),
             self.grace_ends,
             self.mend_at,
+            self.accept_at,
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
         ];
@@ -374,10 +400,19 @@ impl Server {
         if self.mend_at.is_some_and(|at| at <= self.now) {
             self.mend();
         }
+        if self.accept_at.is_some_and(|at| at <= self.now) {
+            self.accept_at = None;
+            if let Err(error) = self.watch_listener() {
+                log(format_args!("cannot watch the socket: {error}"));
+                self.accept_at = Some(self.now.after(ACCEPT_PAUSE));
+            }
+        }
         if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
             && since.after(span) <= self.now
         {
-            self.ending = true;
+            // A program that has just connected is no reason to leave.
+            self.accept();
+            self.ending |= self.connected == 0;
         }
         while self.resting.front().is_some_and(|(at, _)| *at <= self.now) {
             if let Some((_, (slot, generation))) = self.resting.pop_front() {

@@ -10,7 +10,7 @@ use crate::link::inbox::Inbox;
 use crate::link::outbox::Outbox;
 use crate::link::outring::UNIT;
 use crate::link::record::VERSION;
-use crate::sys::{descriptor, socket};
+use crate::sys::{descriptor, memory, socket};
 use crate::wire::{Body, reply};
 use std::collections::BTreeSet;
 use std::io;
@@ -31,11 +31,13 @@ fn only(code: Result<(), Error>) -> Answer {
 
 impl Server {
     /// Handles the requests that are due. True if one must wait for publications before it.
-    pub(super) fn handle_requests(&mut self, slot: usize) -> bool {
+    /// `more`: there are publications that could not be taken yet; without them, what a program that
+    /// is gone has reserved and not committed will never come.
+    pub(super) fn handle_requests(&mut self, slot: usize, more: bool) -> bool {
         loop {
             let Some(client) = self.clients[slot].as_mut() else { return false };
             let Some(waiting) = client.requests.front() else { return false };
-            if !client.is_due(&waiting.request.barrier) && !client.gone {
+            if !client.is_due(&waiting.request.barrier) && (more || !client.gone) {
                 return true;
             }
             let Some(waiting) = client.requests.pop_front() else { return false };
@@ -195,6 +197,18 @@ impl Server {
         }
     }
 
+    /// A program that has let go of a connection and made another must not be served through both:
+    /// its records would be taken twice.
+    fn end_earlier_link(&mut self, slot: usize, identity: (u64, u64)) {
+        let earlier = self.clients.iter().position(|client| {
+            let linked = client.as_ref().and_then(|client| client.linked.as_ref());
+            linked.is_some_and(|linked| linked.memory == identity)
+        });
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != slot) {
+            self.disconnect(earlier);
+        }
+    }
+
     fn withdraw_offer(&self, slot: usize) {
         if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
             let _ = linked.outbox.take_block();
@@ -204,14 +218,15 @@ impl Server {
     /// Makes the outbox, or takes a restored one, and its bell. Gives what the program gets.
     fn link(&mut self, slot: usize, memory: Option<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
         let resumes = memory.is_some();
-        let (memory, outbox) = match memory {
+        let (identity, memory, outbox) = match memory {
             Some(memory) => {
-                let outbox = Outbox::reopen(memory.as_fd())?;
-                (None, outbox)
+                let identity = memory::identity(memory.as_fd())?;
+                self.end_earlier_link(slot, identity);
+                (identity, None, Outbox::reopen(memory.as_fd())?)
             }
             None => {
                 let (memory, outbox) = Outbox::create(self.config.outbox_bytes)?;
-                (Some(memory), outbox)
+                (memory::identity(memory.as_fd())?, Some(memory), outbox)
             }
         };
         let bell = descriptor::eventfd()?;
@@ -228,6 +243,8 @@ impl Server {
             next: [0; 4],
             again_until: [0; 4],
             prepaid_until: [0; 4],
+            forgiving: resumes,
+            memory: identity,
             restoring: resumes,
             had_backlog: BTreeSet::new(),
         };
@@ -333,6 +350,9 @@ impl Server {
     /// Grants retention credit through the word in the outbox. When the bounds are reached, what
     /// other programs have been granted and not spent is taken back first.
     fn credit(&mut self, slot: usize, process: ProcessKey, events: u32, bytes: u64) -> Answer {
+        if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
+            linked.forgiving = false;
+        }
         let enough = |granted: Credit| granted.events >= events && granted.bytes >= bytes;
         let (wanted_events, wanted_bytes) = (events.max(CREDIT_EVENTS), bytes.max(CREDIT_BYTES));
         let mut granted = self.core.grant_credit(process, wanted_events, wanted_bytes);

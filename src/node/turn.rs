@@ -1,7 +1,7 @@
 //! One client's turn: a bounded piece of its work, then everything it caused is made to last and
 //! shown.
 
-use super::{Server, client::Client};
+use super::{Server, client::Client, log};
 use crate::evt::node::{Credit, Drained, Fault, Publication, Target};
 use crate::evt::{EventId, InstanceNo, Priority, Span};
 use crate::link::outring::{OutRing, Seen};
@@ -40,6 +40,11 @@ impl Server {
             self.drop_client(slot, why);
             return false;
         }
+        if client.gone && client.is_restoring() && !client.is_dead() {
+            // It will try again, and what it has published belongs to instances it has not restored.
+            self.disconnect(slot);
+            return false;
+        }
         let more = match self.take(slot) {
             Ok(more) => more,
             Err(why) => {
@@ -47,7 +52,7 @@ impl Server {
                 return false;
             }
         };
-        let waits = self.handle_requests(slot);
+        let waits = self.handle_requests(slot, more);
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };
@@ -72,7 +77,11 @@ impl Server {
     pub(super) fn take_everything(&mut self, slot: usize) {
         let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() else { return };
         let outbox = Rc::clone(&linked.outbox);
-        let goal = Priority::ALL.map(|priority| outbox.ring(priority).positions().0);
+        // What a ring cannot hold is not there, whatever its positions say.
+        let goal = Priority::ALL.map(|priority| {
+            let most = linked.next[priority.index()] + outbox.ring_bytes();
+            outbox.ring(priority).positions().0.min(most)
+        });
         loop {
             let reached = match self.clients[slot].as_ref() {
                 Some(Client { linked: Some(linked), .. }) => {
@@ -187,7 +196,8 @@ impl Server {
         let data_bytes = header.data_bytes as usize;
         self.inboxes.set_in_flight(outbox, priority, position, skip, data_bytes);
         let index = priority.index();
-        if publication.retention > Span::ZERO && position < linked.prepaid_until[index] {
+        let prepaid = position < linked.prepaid_until[index];
+        if publication.retention > Span::ZERO && (prepaid || linked.forgiving) {
             let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
             self.core.adopt_credit(*process, Credit { events: 1, bytes });
         }
@@ -196,8 +206,20 @@ impl Server {
         } else {
             self.core.publish(*process, &publication, self.now, &mut self.inboxes)
         };
-        let cost = outcome.map_err(|Fault::Malformed| BAD)?;
+        let cost = match outcome {
+            Ok(cost) => cost,
+            Err(Fault::Malformed) if prepaid => {
+                // Written for a node that has gone: not dropping the program for it.
+                log(format_args!("an event of pid {} was skipped: {BAD}", self.pid_of(slot)));
+                return Ok(1);
+            }
+            Err(Fault::Malformed) => return Err(BAD),
+        };
         Ok(1 + u64::from(cost.matches) + u64::from(cost.enqueues))
+    }
+
+    fn pid_of(&self, slot: usize) -> u32 {
+        self.clients[slot].as_ref().map_or(0, |client| client.peer.pid)
     }
 
     /// Moves what waits for a handle to its window; asks for room if it does not all fit.
@@ -231,6 +253,7 @@ impl Server {
         {
             self.inboxes.ring_answered(client.process);
         }
+        self.note_used_windows();
         if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
             for priority in Priority::ALL {
                 let ring = linked.outbox.ring(priority);

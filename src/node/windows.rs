@@ -130,6 +130,7 @@ pub(super) struct Inboxes {
     changed: Vec<Target>,
     answered: Vec<Target>,
     backlogged: Vec<Target>,
+    newly_used: Vec<Target>,
     in_flight: Option<InFlight>,
 }
 
@@ -242,6 +243,11 @@ impl Inboxes {
         self.changed = changed;
     }
 
+    /// The handles whose windows have been written to for the first time since they rested.
+    pub(super) fn take_used(&mut self) -> Vec<Target> {
+        std::mem::take(&mut self.newly_used)
+    }
+
     /// The handles whose queue has become non-empty since the last call.
     pub(super) fn take_backlogged(&mut self) -> Vec<Target> {
         std::mem::take(&mut self.backlogged)
@@ -255,10 +261,10 @@ const fn rounded(content: u64) -> Option<u32> {
 
 impl Windows for Inboxes {
     fn put(&mut self, to: Target, delivery: &Delivery<'_>) -> Option<u64> {
-        let Self { table, in_flight, changed, .. } = self;
+        let Self { table, in_flight, changed, newly_used, .. } = self;
         let window = table.get_mut(to.process.0 as usize)?.get_mut(to.library.0 as usize)?;
         let window = window.as_mut()?;
-        let was_changed = window.changed;
+        let (was_changed, was_used) = (window.changed, window.used);
         let end = match &delivery.what {
             What::Lost => window.put(
                 Priority::HIGHEST,
@@ -303,6 +309,9 @@ impl Windows for Inboxes {
         }?;
         if !was_changed {
             changed.push(to);
+        }
+        if !was_used {
+            newly_used.push(to);
         }
         Some(end)
     }

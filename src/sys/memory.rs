@@ -28,6 +28,15 @@ pub fn bytes_of(memory: BorrowedFd<'_>) -> io::Result<usize> {
     usize::try_from(status.st_size).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
 }
 
+/// Tells one memory from another: its device and inode.
+pub fn identity(memory: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    // SAFETY: a stat structure is plain numbers, for which zero is a value.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` lives through the call.
+    checked(unsafe { libc::fstat(memory.as_raw_fd(), &raw mut status) })?;
+    Ok((status.st_dev, status.st_ino))
+}
+
 /// Checks that a received descriptor is memory of exactly `bytes` bytes, sealed as [`sealed`] does
 /// it, and of ordinary pages.
 pub fn check_sealed(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {

@@ -84,6 +84,10 @@ pub fn close_standard_error() {
     let null = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
     // SAFETY: the call takes numbers only.
     unsafe { libc::dup2(null, 2) };
+    if null > 2 {
+        // SAFETY: the number was opened here and no object owns it.
+        unsafe { libc::close(null) };
+    }
 }
 
 fn shed_limits() {

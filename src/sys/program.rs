@@ -60,6 +60,9 @@ extern "C" fn program(argument: *mut c_void) -> c_int {
     // Standard error becomes the pipe whose end tells the starter that the program is ready.
     // SAFETY: the call takes numbers only.
     unsafe { libc::dup2(start.ready, 2) };
+    // If the pipe's end is standard error already, it must only stay open.
+    // SAFETY: the call takes numbers only.
+    unsafe { libc::fcntl(2, libc::F_SETFD, 0) };
     // SAFETY: the three are a C string and two null-terminated arrays of such, alive in the frame
     // of `start_unseen`.
     unsafe { libc::execve(start.program, start.arguments, start.environment) };

@@ -214,8 +214,10 @@ pub struct Received {
     pub bytes: usize,
     /// Descriptors that came with it.
     pub descriptors: Vec<OwnedFd>,
-    /// The message, or its descriptors, did not fit.
+    /// The message did not fit.
     pub truncated: bool,
+    /// Descriptors did not fit, or this process can have no more.
+    pub descriptors_lost: bool,
 }
 
 /// Receives one message without waiting; `None` when none is there.
@@ -235,15 +237,19 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<R
         let error = io::Error::last_os_error();
         return match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                Ok(Some(Received { bytes: 0, descriptors: Vec::new(), truncated: false }))
-            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ok(Some(Received {
+                bytes: 0,
+                descriptors: Vec::new(),
+                truncated: false,
+                descriptors_lost: false,
+            })),
             _ => Err(error),
         };
     }
-    let truncated = header.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    let truncated = header.msg_flags & libc::MSG_TRUNC != 0;
+    let descriptors_lost = header.msg_flags & libc::MSG_CTRUNC != 0;
     let descriptors = take_rights(&header);
-    Ok(Some(Received { bytes: bytes as usize, descriptors, truncated }))
+    Ok(Some(Received { bytes: bytes as usize, descriptors, truncated, descriptors_lost }))
 }
 
 fn take_rights(header: &libc::msghdr) -> Vec<OwnedFd> {

@@ -259,6 +259,9 @@ fn name(from: &mut Reader<'_>) -> Result<Name, Malformed> {
     Name::new(from.octets()?).map_err(|_| Malformed)
 }
 
+/// Filters of one subscription that a message may hold, whatever the limits say.
+const FILTERS_MAX: u16 = 1024;
+
 fn write_filters(filters: &Filters, to: &mut Writer) {
     to.u16(filters.0.len() as u16);
     for filter in &filters.0 {
@@ -274,7 +277,11 @@ fn write_filters(filters: &Filters, to: &mut Writer) {
 
 fn read_filters(from: &mut Reader<'_>) -> Result<Filters, Malformed> {
     let mut filters = Vec::new();
-    for _ in 0..from.u16()? {
+    let number = from.u16()?;
+    if number > FILTERS_MAX {
+        return Err(Malformed);
+    }
+    for _ in 0..number {
         let kind = match from.u8()? {
             1 => FilterKind::Prefix,
             2 => FilterKind::Suffix,

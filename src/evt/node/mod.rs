@@ -152,10 +152,14 @@ impl Node {
     /// Accepts identifiers that an earlier start granted, claimed by a restored link. What that
     /// start cannot have granted, or another process holds, is ignored.
     pub fn adopt_ids(&mut self, process: ProcessKey, block: IdBlock) {
-        let Some(holder) = self.processes.get_mut(process.0) else { return };
-        if !self.numbers.adopt(block) {
+        let held = |(_, process): (u32, &Process)| process.account.blocks().contains(&block.first);
+        if self.processes.iter().any(held) || !self.numbers.adopt(block) {
             return;
         }
+        let Some(holder) = self.processes.get_mut(process.0) else {
+            self.numbers.forget(block.first);
+            return;
+        };
         if let Some(forgotten) = holder.account.hold(block) {
             self.numbers.forget(forgotten);
         }

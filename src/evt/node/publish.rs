@@ -1,7 +1,7 @@
 //! The busy path: from one publication to its takers.
 
 use super::drain::stored;
-use super::{Change, Windows};
+use super::{Change, Credit, Windows};
 use super::{Cost, Data, Delivery, EventRecord, Fault, Node, ProcessKey, Publication, What};
 use crate::evt::retention::Retained;
 use crate::evt::{AttributesRef, OpenFlags, Span, SubscriptionNo, Time};
@@ -195,7 +195,9 @@ impl Node {
         if known || !account.affords(bytes) {
             return Err(Fault::Malformed);
         }
-        self.ledger.take_back(source.user, account, 1, bytes);
+        // The word in the outbox counts in units, so a program spends whole ones.
+        let whole = bytes.next_multiple_of(Credit::UNIT);
+        self.ledger.take_back(source.user, account, 1, whole);
         Ok(())
     }
 
