@@ -416,7 +416,7 @@ pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
             }
             let bytes = header.attributes_bytes as usize;
             packed.clear();
-            // Without memory to look at it the event is withdrawn: a loss no worse than the shortage.
+            // Without memory to look at it the event is withdrawn.
             let remaining = packed.try_reserve(bytes).ok().and_then(|()| {
                 packed.resize(bytes, 0);
                 library.inbox.read_content(priority, position, &mut packed);

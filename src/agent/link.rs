@@ -283,8 +283,8 @@ impl Link {
 
     /// Looks whether the node is still there, before a record is handed to it at the time `now`:
     /// always when it says that it sleeps (ringing costs a system call anyhow), and when the last
-    /// look was a while ago. A node that was killed while it was awake says nothing, and after this publication the
-    /// program may never call again.
+    /// look was a while ago. A node that was killed while it was awake says nothing, and after this
+    /// publication the program may never call again.
     pub(super) fn check_node(&self, now: i64) {
         let sleeps = self.outbox.node_bell().is_asleep();
         let last = self.looked_at.load(Ordering::Relaxed);
@@ -302,8 +302,8 @@ impl Link {
     }
 
     /// Reserves room for a record of `bytes` bytes, and with it the next event identifier: none is
-    /// used up by an attempt that finds no room. The node keeps a block on offer in the outbox and is
-    /// never behind by more records than a block has identifiers, so that this asks nobody.
+    /// used up by an attempt that finds no room. The node keeps a block on offer in the outbox and
+    /// is never behind by more records than a block has identifiers, so that this asks nobody.
     pub(super) fn reserve(
         &self,
         priority: Priority,

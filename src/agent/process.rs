@@ -24,7 +24,7 @@ pub(super) struct Process {
     pub(super) patterns: Mutex<PatternTable>,
     /// What a parent left in this process. Its locks may be held by threads that do not exist here,
     /// so it is never touched; it is kept in reach for checkers of memory.
-    _left: Option<&'static Process>,
+    _left: Option<&'static Self>,
 }
 
 /// The one link of the process, and how many library handles use it.

@@ -69,8 +69,8 @@ impl Numbers {
         Some(IdBlock { first, count: IdBlock::COUNT })
     }
 
-    /// Whether `block` can have been granted before, and nobody has claimed it: by an earlier life of
-    /// the node, or by this one to a link that has ended since.
+    /// Whether `block` can have been granted before, and nobody has claimed it: by an earlier life
+    /// of the node, or by this one to a link that has ended since.
     pub(super) fn adopt(&mut self, block: IdBlock) -> bool {
         let start = IdBlock::start_of(block.first);
         let whole =

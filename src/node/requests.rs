@@ -31,8 +31,8 @@ fn only(code: Result<(), Error>) -> Answer {
 
 impl Server {
     /// Handles the requests that are due. True if one must wait for publications before it.
-    /// `more`: there are publications that could not be taken yet; without them, what a program that
-    /// is gone has reserved and not committed will never come.
+    /// `more`: there are publications that could not be taken yet; without them, what a program
+    /// that is gone has reserved and not committed will never come.
     pub(super) fn handle_requests(&mut self, slot: usize, more: bool) -> bool {
         loop {
             let Some(client) = self.clients[slot].as_mut() else { return false };

@@ -41,7 +41,7 @@ impl Server {
             return false;
         }
         if client.gone && client.is_restoring() && !client.is_dead() {
-            // It will try again, and what it has published belongs to instances it has not restored.
+            // It will try again; what it has published is for instances it has not restored.
             self.disconnect(slot);
             return false;
         }
