@@ -18,7 +18,7 @@ use crate::wire::{Body, Reply, Request, reply};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How long one step of making or restoring a connection may take: nanoseconds.
@@ -42,7 +42,10 @@ impl Dialogue {
         let socket = connected.map_err(|error| match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE) => Error::NoResources,
             Some(libc::ENOMEM) => Error::NoMemory,
-            _ => Error::TryAgain,
+            _ => {
+                tell_once(place, &error);
+                Error::TryAgain
+            }
         })?;
         if place.private.is_some() {
             let peer = socket::peer(socket.as_fd()).map_err(|_| Error::TryAgain)?;
@@ -102,6 +105,15 @@ impl Dialogue {
         descriptor::poll([(self.socket.as_raw_fd(), events)], Some(now.until(deadline).0))
             .map_err(|_| Error::TryAgain)?;
         Ok(())
+    }
+}
+
+/// Writes the one line that a process may write to the system log: its service is out of reach.
+fn tell_once(place: &Place, error: &io::Error) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        let socket = place.socket.display();
+        crate::sys::log::line(&format!("libSaEvt: no event service at {socket}: {error}"));
     }
 }
 

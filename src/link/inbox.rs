@@ -4,15 +4,15 @@
 
 use super::bell::Bell;
 use super::inring::{InRing, Positions, Room, UNIT};
-use super::outbox::{Place, RING_BYTES_MAX};
+use super::outbox::Place;
 use super::record::{IN_HEADER, InHeader, InKind};
+use super::shared::{self, HEADER};
 use super::sync::{AtomicU32, Line, Ordering};
 use crate::evt::Priority;
 use crate::sys::memory::{self, Mapping};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const HEADER: usize = 4096;
 const LEVELS: usize = Priority::LEVELS;
 
 #[repr(C)]
@@ -49,20 +49,12 @@ impl Inbox {
     /// Node: a view of memory that a program brings back. Its rings may have another length than
     /// this node would give them.
     pub fn reopen(memory: BorrowedFd<'_>) -> io::Result<Self> {
-        let bytes = memory::bytes_of(memory)?;
-        let lengths = (12..=30).map(|bits| 1_usize << bits);
-        let ring_bytes = lengths.into_iter().find(|length| Self::memory_bytes(*length) == bytes);
-        Self::open(memory, ring_bytes.ok_or(io::ErrorKind::InvalidData)?)
+        Self::open(memory, shared::ring_bytes_of(memory, Self::memory_bytes)?)
     }
 
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
-        if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        }
-        let bytes = Self::memory_bytes(ring_bytes);
-        memory::check_sealed(memory, bytes)?;
-        Ok(Self { mapping: Mapping::new(memory, bytes)?, ring_bytes })
+        Ok(Self { mapping: shared::map(memory, ring_bytes, Self::memory_bytes)?, ring_bytes })
     }
 
     fn header(&self) -> &Header {

@@ -13,6 +13,7 @@ mod models;
 pub mod outbox;
 pub mod outring;
 pub mod record;
+mod shared;
 pub mod sync;
 
 /// No ring's positions get here in practice; beyond, arithmetic on them could overflow. What a

@@ -7,16 +7,14 @@
 use super::bell::Bell;
 use super::outring::{OutRing, Positions, Slot, UNIT};
 use super::record::{OUT_HEADER, OutHeader};
+use super::shared::{self, HEADER};
 use super::sync::{AtomicU32, AtomicU64, Line, Ordering};
 use crate::evt::Priority;
 use crate::sys::memory::{self, Mapping};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-const HEADER: usize = 4096;
 const LEVELS: usize = Priority::LEVELS;
-/// Bytes of the longest ring: the sizes of all four and what belongs to them can be added up.
-pub(super) const RING_BYTES_MAX: usize = if usize::BITS == 64 { 1 << 30 } else { 1 << 28 };
 
 /// What both sides share beside the rings.
 #[repr(C)]
@@ -57,20 +55,12 @@ impl Outbox {
     /// Node: a view of memory that a program brings back. Its rings may have another length than
     /// this node would give them.
     pub fn reopen(memory: BorrowedFd<'_>) -> io::Result<Self> {
-        let bytes = memory::bytes_of(memory)?;
-        let lengths = (12..=30).map(|bits| 1_usize << bits);
-        let ring_bytes = lengths.into_iter().find(|length| Self::memory_bytes(*length) == bytes);
-        Self::open(memory, ring_bytes.ok_or(io::ErrorKind::InvalidData)?)
+        Self::open(memory, shared::ring_bytes_of(memory, Self::memory_bytes)?)
     }
 
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
-        if !ring_bytes.is_power_of_two() || !(HEADER..=RING_BYTES_MAX).contains(&ring_bytes) {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
-        }
-        let bytes = Self::memory_bytes(ring_bytes);
-        memory::check_sealed(memory, bytes)?;
-        Ok(Self { mapping: Mapping::new(memory, bytes)?, ring_bytes })
+        Ok(Self { mapping: shared::map(memory, ring_bytes, Self::memory_bytes)?, ring_bytes })
     }
 
     fn header(&self) -> &Header {
