@@ -61,6 +61,7 @@ fn limits(dice: &mut Dice) -> Limits {
         retained_events_max: 12,
         retained_bytes_max: 400,
         retained_events_per_user_max: 8,
+        retained_bytes_per_user_max: 300,
         processes_max: 3,
         libraries_per_process_max: 2,
         instances_per_process_max: 5,

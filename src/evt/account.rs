@@ -145,6 +145,7 @@ pub(super) struct User {
     pub(super) retained_events: u64,
     pub(super) retained_bytes: u64,
     credit_events: u64,
+    credit_bytes: u64,
 }
 
 /// Retained events and outstanding credit, in all and per user.
@@ -160,13 +161,16 @@ pub(super) struct Ledger {
 impl Ledger {
     /// How many events and bytes more may be retained for `user`, credit counted as spent.
     fn room(&self, limits: &Limits, user: u32) -> (u64, u64) {
-        let held =
-            self.users.get(&user).map_or(0, |user| user.retained_events + user.credit_events);
+        let (held_events, held_bytes) = self.users.get(&user).map_or((0, 0), |user| {
+            (user.retained_events + user.credit_events, user.retained_bytes + user.credit_bytes)
+        });
         let in_all = self.retained_events + self.credit_events;
         let events = limits.retained_events_max.saturating_sub(in_all);
-        let of_user = limits.retained_events_per_user_max.saturating_sub(held);
-        let bytes = self.retained_bytes + self.credit_bytes;
-        (events.min(of_user), limits.retained_bytes_max.saturating_sub(bytes))
+        let events_of_user = limits.retained_events_per_user_max.saturating_sub(held_events);
+        let in_all = self.retained_bytes + self.credit_bytes;
+        let bytes = limits.retained_bytes_max.saturating_sub(in_all);
+        let bytes_of_user = limits.retained_bytes_per_user_max.saturating_sub(held_bytes);
+        (events.min(events_of_user), bytes.min(bytes_of_user))
     }
 
     /// Whether one event more of `bytes` fits without credit.
@@ -192,8 +196,10 @@ impl Ledger {
 
     /// Adds credit whatever the bounds say: it was spent before a restart.
     pub(super) fn add_credit(&mut self, user: u32, account: &mut Account, events: u64, bytes: u64) {
-        if events > 0 {
-            self.users.entry(user).or_default().credit_events += events;
+        if events > 0 || bytes > 0 {
+            let held = self.users.entry(user).or_default();
+            held.credit_events += events;
+            held.credit_bytes += bytes;
         }
         self.credit_events += events;
         self.credit_bytes += bytes;
@@ -211,6 +217,7 @@ impl Ledger {
         self.credit_bytes -= bytes;
         if let Some(held) = self.users.get_mut(&user) {
             held.credit_events -= events;
+            held.credit_bytes -= bytes;
         }
         self.tidy(user);
     }

@@ -30,8 +30,12 @@ pub struct Limits {
     pub retained_bytes_max: u64,
     /// Retained events charged to one user, so that one user cannot fill the store.
     pub retained_events_per_user_max: u64,
-    /// Programs that are connected at once. Beyond: refused. Each costs four descriptors.
+    /// Bytes of retained events charged to one user: three quarters of all, for the same reason.
+    pub retained_bytes_per_user_max: u64,
+    /// Programs that are connected at once. Beyond: refused. Each costs three descriptors.
     pub processes_max: u64,
+    /// Programs of one user that are connected at once, so that one user cannot keep others out.
+    pub processes_per_user_max: u64,
     /// Library handles of one process. Beyond: `NoResources` at initialize.
     pub libraries_per_process_max: u64,
     /// Open instances of one process. Beyond: `NoResources` at open. At most 65536, which is
@@ -58,7 +62,9 @@ impl Default for Limits {
             retained_events_max: 200_000,
             retained_bytes_max: 256 << 20,
             retained_events_per_user_max: 150_000,
+            retained_bytes_per_user_max: 192 << 20,
             processes_max: 4096,
+            processes_per_user_max: 3072,
             libraries_per_process_max: 4096,
             instances_per_process_max: 65_536,
             subscriptions_per_instance_max: 65_536,

@@ -310,10 +310,17 @@ impl Model {
     pub(crate) fn has_room(&self, process: ProcessKey, bytes: u64) -> bool {
         let user = self.user(process);
         let of_user = self.retained.iter().filter(|each| each.user == Some(user)).count() as u64;
+        let bytes_of_user: u64 = self
+            .retained
+            .iter()
+            .filter(|each| each.user == Some(user))
+            .map(|each| each.draft.bytes())
+            .sum();
         let held: u64 = self.retained.iter().map(|each| each.draft.bytes()).sum();
         (self.retained.len() as u64) < self.limits.retained_events_max
             && of_user < self.limits.retained_events_per_user_max
             && held + bytes <= self.limits.retained_bytes_max
+            && bytes_of_user + bytes <= self.limits.retained_bytes_per_user_max
     }
 
     /// Gives the number of open instances it went to, lost or not.

@@ -21,6 +21,34 @@ fn processes_and_library_handles_are_bounded() {
 }
 
 #[test]
+fn one_user_cannot_keep_others_out() {
+    let limits = Limits { processes_max: 4, processes_per_user_max: 2, ..Limits::default() };
+    let mut desk = Desk::with(limits, 1);
+    let one = desk.node.connect(identity(1)).unwrap();
+    desk.node.connect(identity(1)).unwrap();
+    assert_eq!(desk.node.connect(identity(1)), Err(Error::NoResources));
+    assert!(desk.node.connect(identity(2)).is_ok());
+    desk.node.disconnect(one);
+    assert!(desk.node.connect(identity(1)).is_ok());
+}
+
+#[test]
+fn one_user_cannot_fill_the_store_with_bytes() {
+    let limits =
+        Limits { retained_bytes_max: 1000, retained_bytes_per_user_max: 600, ..Limits::default() };
+    let mut desk = Desk::with(limits, 100);
+    let one = desk.node.connect(identity(1)).unwrap();
+    let same = desk.node.connect(identity(1)).unwrap();
+    let two = desk.node.connect(identity(2)).unwrap();
+    let credit = |events, bytes| Credit { events, bytes };
+    assert_eq!(desk.node.grant_credit(one, 1, 500), credit(1, 500));
+    assert_eq!(desk.node.grant_credit(same, 1, 500), credit(1, 100));
+    assert_eq!(desk.node.grant_credit(two, 1, 500), credit(1, 400));
+    desk.node.return_credit(one, credit(1, 500));
+    assert_eq!(desk.node.grant_credit(same, 1, 900), credit(1, 500));
+}
+
+#[test]
 fn channels_are_bounded_with_unlinked_ones_counted() {
     let limits = Limits { channels_max: 2, ..Limits::default() };
     let mut desk = Desk::with(limits, 1);

@@ -14,7 +14,11 @@ impl Node {
     /// - [`Error::NoResources`]: `processes_max` are connected.
     /// - [`Error::NoMemory`].
     pub fn connect(&mut self, identity: Identity) -> Result<ProcessKey, Error> {
-        if self.processes.len() as u64 >= self.limits.processes_max {
+        let of_user = |(_, process): &(u32, &Process)| process.identity.uid == identity.uid;
+        let held = self.processes.iter().filter(of_user).count() as u64;
+        let full = self.processes.len() as u64 >= self.limits.processes_max
+            || held >= self.limits.processes_per_user_max;
+        if full {
             return Err(Error::NoResources);
         }
         let process = Process {
