@@ -143,6 +143,47 @@ static void an_event_outlives_its_process(void)
     CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
 }
 
+/* Publishes more than a service takes at once, finalizes and ends. */
+static void burst_role(void)
+{
+    const char *text;
+    unsigned long number = role_number(&text);
+    SaEvtHandleT own = library_new(3, NULL);
+    SaEvtChannelHandleT channel;
+    SaEvtEventHandleT event;
+    SaNameT name;
+    name_text(&name, text);
+    channel = channel_open(own, &name, SA_EVT_CHANNEL_PUBLISHER);
+    event = event_new(channel);
+    while (number-- > 0)
+        event_publish(event, "burst", 5);
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
+    _exit(0);
+}
+
+/* No request of a process that has ended overtakes what it has published. */
+static void a_burst_outlives_its_process(void)
+{
+    size_t number = test_rounds(5000, 1000);
+    char text[TEXT_MAX];
+    SaNameT name;
+    SaEvtChannelHandleT channel;
+    struct child child;
+    int status;
+    snprintf(text, sizeof text, "%s", name_fresh_text());
+    name_text(&name, text);
+    channel = channel_open(library, &name, OPEN_ALL);
+    subscribe_all(channel, 1);
+    child = role_start("burst", number, text);
+    await_deliveries(library, number);
+    status = child_wait(&child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_EQ(number, log_deliveries());
+    log_clear();
+    CHECK_AIS(SA_AIS_OK, saEvtChannelClose(channel));
+    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
+}
+
 /* A subscriber that never dispatches. */
 static void deaf_role(void)
 {
@@ -195,12 +236,15 @@ int main(int argc, char **argv)
         holder_role();
     } else if (strcmp(test_role(), "shot") == 0) {
         shot_role();
+    } else if (strcmp(test_role(), "burst") == 0) {
+        burst_role();
     } else if (strcmp(test_role(), "deaf") == 0) {
         deaf_role();
     } else {
         library = library_recording();
         unlinked_channels_go_with_their_process();
         an_event_outlives_its_process();
+        a_burst_outlives_its_process();
         dying_subscribers_disturb_nobody();
         CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     }

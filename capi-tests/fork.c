@@ -138,6 +138,47 @@ static void forks_beside_busy_threads(void)
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
 }
 
+static pid_t forked = -1;
+
+static void fork_in_callback(SaEvtSubscriptionIdT subscription, SaEvtEventHandleT received,
+                             SaSizeT size)
+{
+    (void)subscription;
+    (void)size;
+    fflush(stdout);
+    forked = fork();
+    NEED(forked >= 0);
+    if (forked > 0)
+        CHECK_AIS(SA_AIS_OK, saEvtEventFree(received));
+}
+
+/* A child that returns from the callback it was made in comes out of dispatch, and ends well. */
+static void a_callback_may_fork(void)
+{
+    SaEvtCallbacksT callbacks = {NULL, fork_in_callback};
+    SaEvtHandleT own = library_new(3, &callbacks);
+    SaNameT name;
+    SaEvtChannelHandleT on = channel_fresh(own, &name);
+    int descriptor = selection_object(own);
+    int status = -1;
+    subscribe_all(on, 1);
+    publish_text(on, "fork", LOWEST, 0);
+    while (forked < 0) {
+        test_pause();
+        if (readable(descriptor)) {
+            SaAisErrorT result = saEvtDispatch(own, SA_DISPATCH_ALL);
+            if (forked == 0)
+                _exit(result == SA_AIS_OK ? 0 : 1);
+            CHECK_EQ(SA_AIS_OK, result);
+        }
+    }
+    while (waitpid(forked, &status, 0) < 0 && errno == EINTR)
+        ;
+    CHECK_REC(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(own, &name));
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
+}
+
 int main(int argc, char **argv)
 {
     test_begin(argc, argv);
@@ -160,6 +201,8 @@ int main(int argc, char **argv)
     run_child(child_uses_inherited_handles);
     parent_still_works("pending,parent");
     forks_beside_busy_threads();
+    a_callback_may_fork();
+    parent_still_works("parent");
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     return test_end();
 }

@@ -3,6 +3,8 @@
 
 #define THREADS 6
 
+static volatile int stop;
+
 static SaEvtHandleT library;
 static SaEvtChannelHandleT channel;
 static SaNameT channel_name;
@@ -247,6 +249,47 @@ static void publishing_goes_on_beside_blocking_dispatch(void)
     log_clear();
 }
 
+static void *publish_until_stopped(void *argument)
+{
+    size_t *number = argument;
+    while (!stop) {
+        publish_text(channel, "x", LOWEST, 0);
+        ++*number;
+        /* Never more than a queue holds: each must arrive. */
+        while (*number - log_deliveries() > 500 && !stop)
+            test_pause();
+    }
+    return NULL;
+}
+
+/* Subscribe anew, then unsubscribe, while another thread dispatches: nothing is lost. */
+static void subscriptions_change_beside_a_dispatcher(void)
+{
+    pthread_t dispatcher;
+    pthread_t publisher;
+    size_t published = 0;
+    size_t index;
+    renew();
+    stop = 0;
+    NEED(pthread_create(&dispatcher, NULL, dispatch_to_the_end, NULL) == 0);
+    NEED(pthread_create(&publisher, NULL, publish_until_stopped, &published) == 0);
+    for (index = 1; index <= test_rounds(1500, 100); index++) {
+        subscribe_all(channel, (SaEvtSubscriptionIdT)(index + 1));
+        CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(channel, (SaEvtSubscriptionIdT)index));
+    }
+    stop = 1;
+    CHECK(pthread_join(publisher, NULL) == 0);
+    while (log_deliveries() < published)
+        test_pause();
+    settle(library);
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
+    CHECK(pthread_join(dispatcher, NULL) == 0);
+    CHECK_EQ(published, log_deliveries());
+    for (index = 0; index < log_deliveries(); index++)
+        CHECK(log_delivery(index).id > SA_EVT_EVENTID_LOST);
+    log_clear();
+}
+
 int main(int argc, char **argv)
 {
     test_begin(argc, argv);
@@ -254,6 +297,7 @@ int main(int argc, char **argv)
     threads_publish_on_one_handle();
     threads_dispatch_one_handle();
     publishing_goes_on_beside_blocking_dispatch();
+    subscriptions_change_beside_a_dispatcher();
     concurrent_ends_have_one_winner();
     finalize_pulls_the_rug();
     return test_end();

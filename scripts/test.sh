@@ -56,9 +56,10 @@ count_tests() {
          END { print sum + 0 }' "$1"
 }
 
-# Skips that a log tells of, as `STAGE: WHAT`: our own lines and tests that cargo ignored.
+# Skips that a log tells of, as `STAGE: WHAT`: our own lines, without the time they took, and
+# tests that cargo ignored.
 list_skips() {
-    sed -n -e "s/^skip: /$1: /p" \
+    sed -n -e '/^skip: /s/ ([0-9]* ms)$//' -e "s/^skip: /$1: /p" \
         -e "s/^test \([^ ]*\)\( - [^.]*\)\{0,1\} \.\.\. ignored\(, \)\{0,1\}/$1: \1: /p" "$2"
 }
 
