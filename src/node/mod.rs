@@ -33,6 +33,8 @@ use windows::Inboxes;
 const REST: Span = Span(1_000_000_000);
 /// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
 const MEND_PAUSE: Span = Span(1_000_000_000);
+/// Bytes of the longest line of log: what a pipe that is ready takes at once.
+const LINE_BYTES_MAX: usize = 4096;
 /// How long the daemon accepts nobody after it could not for want of descriptors.
 const ACCEPT_PAUSE: Span = Span(100_000_000);
 /// Turns between two looks at the descriptors while there is work.
@@ -51,8 +53,13 @@ const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
 
 /// One line of log on standard error, where a supervisor collects it.
 pub fn log(what: Arguments<'_>) {
-    // Nobody may be reading there any more; that is no reason to end.
-    let _ = writeln!(io::stderr(), "saevtd: {what}");
+    let line = format!("saevtd: {what}\n");
+    // A pipe that is ready takes a line whole. One that is full, since nobody reads it, must not
+    // stop the loop, and one whose reader has gone must not end it: the line is given up.
+    let ready = descriptor::poll([(io::stderr().as_raw_fd(), libc::POLLOUT)], Some(0));
+    if ready.is_ok_and(|[events]| events & libc::POLLOUT != 0) {
+        let _ = io::stderr().write_all(&line.as_bytes()[..line.len().min(LINE_BYTES_MAX)]);
+    }
 }
 
 /// The daemon's whole state.
