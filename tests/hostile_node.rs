@@ -95,7 +95,7 @@ impl Node {
                 let (memory, outbox) = Outbox::create(RING_BYTES).unwrap();
                 let offers = [1 << 36, 0, 1, u64::MAX];
                 let offered = offers[self.dice.below(12).saturating_sub(8)];
-                outbox.offer_block(|| offered);
+                outbox.offer_block(offered);
                 let limits = Box::new(Limits::default());
                 let (version, outbox_bytes, inbox_bytes) = (1, sizes, sizes);
                 let welcome = reply::Body::Welcome { version, outbox_bytes, inbox_bytes, limits };

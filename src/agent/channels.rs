@@ -131,7 +131,7 @@ pub(super) fn open_async(
     let noted = connection.note_open(id, open);
     let sent = noted.is_ok() && {
         let request = Request { id, barrier: library.link.barrier(), body };
-        let deadline = clock::elapsed().after(Span(super::link::REQUEST_TIME));
+        let deadline = super::link::request_deadline();
         connection.send(&request.encode(), &[], Some(deadline)).is_ok()
     };
     if sent && !library.is_finalized() {
@@ -206,7 +206,7 @@ pub(super) fn subscribe(
         number
     };
     let body = Body::Subscribe { instance: instance.number, number, filters };
-    let deadline = clock::elapsed().after(Span(super::link::REQUEST_TIME));
+    let deadline = super::link::request_deadline();
     let mut outcome = match library.link.ask(body, deadline, Some(library)) {
         Ok(received) => received.reply.code.map(|()| received.by),
         Err(failure) => {

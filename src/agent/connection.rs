@@ -99,17 +99,9 @@ impl Connection {
     ) -> io::Result<()> {
         loop {
             let mut unsent = self.unsent.lock();
-            let mut outcome = Ok(());
-            while let Some(earlier) = unsent.front() {
-                outcome = socket::send(self.socket.as_fd(), earlier, &[]);
-                if outcome.is_err() {
-                    break;
-                }
-                unsent.pop_front();
-            }
-            if outcome.is_ok() {
-                outcome = socket::send(self.socket.as_fd(), message, descriptors);
-            }
+            let outcome = self
+                .send_earlier(&mut unsent)
+                .and_then(|()| socket::send(self.socket.as_fd(), message, descriptors));
             match outcome {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
@@ -132,13 +124,16 @@ impl Connection {
 
     /// Sends what waits, as far as the socket takes it.
     pub(super) fn flush(&self) {
-        let mut unsent = self.unsent.lock();
+        // What is left goes out with the next message, or the connection has ended.
+        let _ = self.send_earlier(&mut self.unsent.lock());
+    }
+
+    fn send_earlier(&self, unsent: &mut VecDeque<Vec<u8>>) -> io::Result<()> {
         while let Some(earlier) = unsent.front() {
-            if socket::send(self.socket.as_fd(), earlier, &[]).is_err() {
-                return;
-            }
+            socket::send(self.socket.as_fd(), earlier, &[])?;
             unsent.pop_front();
         }
+        Ok(())
     }
 
     /// Notes an asynchronous open; its reply completes it.

@@ -246,7 +246,7 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
             return Err(Error::TryAgain);
         };
         advance(library, &mut reader, priority, position, &header);
-        let until = clock_after(&header);
+        let until = retained_until(&header);
         let sweep = until
             .is_some_and(|until| instance.had.lock().note(EventId(header.id), until, &reader.at));
         drop(reader);
@@ -329,7 +329,7 @@ fn judge(library: &Library, header: &InHeader) -> Option<(Arc<Instance>, Subscri
 }
 
 /// When the retention of a record's event ends; `None` if it has none.
-fn clock_after(header: &InHeader) -> Option<Time> {
+fn retained_until(header: &InHeader) -> Option<Time> {
     (header.retention > 0).then(|| clock::elapsed().after(Span(header.left)))
 }
 

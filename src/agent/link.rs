@@ -20,6 +20,12 @@ use std::sync::{Arc, Weak};
 
 /// How long a call without a timeout of its own waits for the node: nanoseconds.
 pub(super) const REQUEST_TIME: u64 = 10_000_000_000;
+
+/// When a request that is made now, without a timeout of its own, is given up.
+pub(super) fn request_deadline() -> Time {
+    clock::elapsed().after(crate::evt::Span(REQUEST_TIME))
+}
+
 /// First and longest pause between attempts to reach the node again: nanoseconds.
 const RETRY_FIRST: u64 = 50_000_000;
 const RETRY_LONGEST: u64 = 2_000_000_000;
@@ -159,7 +165,7 @@ impl Link {
 
     /// Whether this is the present connection.
     pub(super) fn is_present(&self, connection: &Connection) -> bool {
-        self.control.lock().as_ref().is_some_and(|present| std::ptr::eq(&**present, connection))
+        self.is_present_number(connection.number())
     }
 
     /// Notes that a connection has ended: all who wait on it are told.
@@ -242,8 +248,7 @@ impl Link {
         body: Body,
         whose: Option<&Library>,
     ) -> Result<Result<(), Error>, Failure> {
-        let deadline = clock::elapsed().after(crate::evt::Span(REQUEST_TIME));
-        self.ask(body, deadline, whose).map(|received| received.reply.code)
+        self.ask(body, request_deadline(), whose).map(|received| received.reply.code)
     }
 
     /// Tells the node something. Never waits and never fails: with the node away there is nobody to

@@ -153,7 +153,7 @@ struct Opened {
 
 /// Has the node make an inbox.
 fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> {
-    let deadline = crate::sys::clock::elapsed().after(Span(link::REQUEST_TIME));
+    let deadline = link::request_deadline();
     let body = Body::LibraryOpen { library, resumes: false };
     let received = link.ask(body, deadline, None).map_err(link::Failure::settled)?;
     received.reply.code?;

@@ -3,7 +3,7 @@
 use super::events::Event;
 use super::handles::EventHandle;
 use super::instance::Instance;
-use super::link::{Link, REQUEST_TIME};
+use super::link::{Link, request_deadline};
 use super::{Handle, process, restore};
 use crate::evt::{Error, EventId, OpenFlags, Priority, Span};
 use crate::link::outring::Refused;
@@ -118,7 +118,7 @@ fn acquire_credit(link: &Link, bytes: u64) -> Result<(), Error> {
         if link.outbox.spend_credit(bytes) {
             return Ok(());
         }
-        let deadline = clock::elapsed().after(Span(REQUEST_TIME));
+        let deadline = request_deadline();
         let ask = Body::Credit { events: 1, bytes: bytes.next_multiple_of(64) };
         link.ask(ask, deadline, None).map_err(|_| Error::TryAgain)?.reply.code?;
     }

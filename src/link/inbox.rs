@@ -208,16 +208,12 @@ impl Inbox {
         Bell(&self.header().wants_room.0)
     }
 
-    /// Node: gives the pages of an empty window back. True if it did; the node's note of where it
-    /// stands moves to the returned position.
-    pub fn give_back(&self, priority: Priority, tail: u64) -> Option<u64> {
-        let ring = self.ring(priority);
-        if ring.read() != tail {
-            return None;
+    /// Node: gives the pages of a window that is empty up to `tail`, where the node stands, back to
+    /// the system.
+    pub fn give_back(&self, priority: Priority, tail: u64) {
+        if self.ring(priority).read() == tail {
+            self.mapping.give_back(self.data_offset(priority, 0), self.ring_bytes);
         }
-        let offset = self.data_offset(priority, 0);
-        self.mapping.give_back(offset, self.ring_bytes);
-        Some(tail)
     }
 }
 

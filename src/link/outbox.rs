@@ -144,12 +144,9 @@ impl Outbox {
         Bell(&self.header().node_bell.0)
     }
 
-    /// Node: offers a block of event identifiers by its first one, if none is on offer.
-    pub fn offer_block(&self, first: impl FnOnce() -> u64) {
-        let word = &self.header().block.0;
-        if word.load(Ordering::Acquire) == 0 {
-            word.store(first(), Ordering::Release);
-        }
+    /// Node: offers a block of event identifiers by its first one, in place of what is on offer.
+    pub fn offer_block(&self, first: u64) {
+        self.header().block.0.store(first, Ordering::Release);
     }
 
     /// The block on offer; 0 for none. It stays on offer.

@@ -343,7 +343,7 @@ impl Server {
             block = self.core.grant_ids(process);
         }
         if let Some(block) = block {
-            outbox.offer_block(|| block.first.0);
+            outbox.offer_block(block.first.0);
         }
     }
 

@@ -97,7 +97,7 @@ impl Window {
     pub(super) fn give_back(&mut self) {
         self.used = false;
         for priority in Priority::ALL {
-            let _ = self.inbox.give_back(priority, self.tails[priority.index()]);
+            self.inbox.give_back(priority, self.tails[priority.index()]);
         }
     }
 }
