@@ -293,10 +293,9 @@ fn restore_instance(
 /// waits for ever for its events, blocking dispatch of its library handle returns.
 fn lose(library: &Library, instance: &Arc<Instance>) {
     if let Some(process) = process::existing() {
-        let mut channels = process.channels.write();
         // What another thread closes meanwhile is released there.
-        if channels.remove(instance.handle).is_ok() {
-            channels.release(instance.slot);
+        if process.channels.remove(instance.handle).is_ok() {
+            process.channels.release(instance.slot);
         }
     }
     instance.close();

@@ -172,6 +172,25 @@ impl Inbox {
         self.load(priority, position + IN_HEADER as u64, to);
     }
 
+    /// Agent: copies `bytes` bytes of what follows the header of a record to the end of `into`,
+    /// which has room for them.
+    pub fn append_content(
+        &self,
+        priority: Priority,
+        position: u64,
+        bytes: usize,
+        into: &mut Vec<u8>,
+    ) {
+        let start = into.len();
+        assert!(into.capacity() - start >= bytes, "the caller has made room");
+        let from = self.data(priority, position + IN_HEADER as u64, bytes);
+        let to = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+        // SAFETY: `from` is inside the ring; `to` has room for the bytes and is the program's own.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) };
+        // SAFETY: so many bytes have just been written behind `start`.
+        unsafe { into.set_len(start + bytes) };
+    }
+
     /// Agent: writes the changed header of an unread record back: another subscription, or
     /// withdrawn.
     pub fn rewrite(&self, priority: Priority, position: u64, header: &InHeader) {
@@ -196,10 +215,10 @@ impl Inbox {
         self.header().backlog.0.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether the node holds more at one priority.
+    /// Whether the node holds more at any of the `levels` highest priorities.
     #[must_use]
-    pub fn has_backlog_at(&self, priority: Priority) -> bool {
-        self.header().backlog.0.load(Ordering::Acquire) & 1 << priority.number() != 0
+    pub fn has_backlog_above(&self, levels: usize) -> bool {
+        self.header().backlog.0.load(Ordering::Acquire) & ((1 << levels) - 1) != 0
     }
 
     /// The word by which the node says that it waits for room: the agent rings after it has read.
