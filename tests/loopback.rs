@@ -26,6 +26,8 @@ mod program;
 mod restart;
 #[path = "loopback/seed.rs"]
 mod seed;
+#[path = "loopback/silent.rs"]
+mod silent;
 #[path = "loopback/state.rs"]
 mod state;
 #[path = "loopback/stopped.rs"]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         killing::TESTS,
         clients::TESTS,
         stopped::TESTS,
+        silent::TESTS,
         autostart::TESTS,
     ]
     .concat();
