@@ -185,7 +185,6 @@ impl Server {
                 let welcome = reply::Body::Welcome {
                     version: VERSION,
                     outbox_bytes: self.config.outbox_bytes as u32,
-                    inbox_bytes: self.config.inbox_bytes as u32,
                     limits: Box::new(self.core.limits().clone()),
                 };
                 (Ok(()), welcome, handed)
