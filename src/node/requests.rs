@@ -243,6 +243,8 @@ impl Server {
             again_until: [0; 4],
             prepaid_until: [0; 4],
             forgiving: resumes,
+            resumed: resumes,
+            skipped: 0,
             memory: identity,
             restoring: resumes,
             had_backlog: BTreeSet::new(),
