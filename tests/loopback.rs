@@ -20,6 +20,8 @@ mod configuration;
 mod killing;
 #[path = "loopback/limits.rs"]
 mod limits;
+#[path = "loopback/output.rs"]
+mod output;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         clients::TESTS,
         stopped::TESTS,
         silent::TESTS,
+        output::TESTS,
         autostart::TESTS,
     ]
     .concat();
