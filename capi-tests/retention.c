@@ -262,6 +262,51 @@ static void every_instance_gets_it_once(void)
     place_end(&place);
 }
 
+static int by_id(const void *one, const void *other)
+{
+    SaEvtEventIdT first = *(const SaEvtEventIdT *)one;
+    SaEvtEventIdT second = *(const SaEvtEventIdT *)other;
+    return (first > second) - (first < second);
+}
+
+/* Whatever has lapsed at the moment of a subscription, of a delivery or in between. */
+static void what_lapses_meanwhile_comes_once_at_most(void)
+{
+    struct place place = place_new();
+    SaEvtChannelHandleT publisher = another(&place);
+    size_t number = test_rounds(2000, 200);
+    SaEvtEventIdT *ids;
+    size_t index;
+    size_t got;
+    for (index = 0; index < number; index++) {
+        publish_text(publisher, "short", LOWEST, 50 * SA_TIME_ONE_MILLISECOND);
+        if (index == number / 2)
+            subscribe_all(place.channel, 1);
+        if (index % 100 == 99 && index > number / 2) {
+            /* They overlap; each new one asks for what is still retained. */
+            subscribe_all(place.channel, 2);
+            CHECK_AIS(SA_AIS_OK, saEvtDispatch(library, SA_DISPATCH_ONE));
+            CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(place.channel, 2));
+        }
+    }
+    subscribe_all(place.channel, 2);
+    publish_text(publisher, "sentinel", LOWEST, 0);
+    for (got = 0; got == 0 || strcmp(log_delivery(got - 1).text, "sentinel") != 0; got++)
+        await_deliveries(library, got + 1);
+    CHECK_EQ(got, log_deliveries());
+    ids = calloc(got, sizeof *ids);
+    NEED(ids != NULL);
+    for (index = 0; index < got; index++)
+        ids[index] = log_delivery(index).id;
+    qsort(ids, got, sizeof *ids, by_id);
+    for (index = 1; index < got; index++)
+        CHECK(ids[index - 1] < ids[index]);
+    free(ids);
+    log_clear();
+    CHECK_AIS(SA_AIS_OK, saEvtChannelClose(publisher));
+    place_end(&place);
+}
+
 int main(int argc, char **argv)
 {
     test_begin(argc, argv);
@@ -277,6 +322,7 @@ int main(int argc, char **argv)
     it_outlives_its_publisher();
     many_retained_events_come_in_order();
     every_instance_gets_it_once();
+    what_lapses_meanwhile_comes_once_at_most();
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     return test_end();
 }

@@ -20,12 +20,16 @@ mod configuration;
 mod killing;
 #[path = "loopback/limits.rs"]
 mod limits;
+#[path = "loopback/output.rs"]
+mod output;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
 mod restart;
 #[path = "loopback/seed.rs"]
 mod seed;
+#[path = "loopback/silent.rs"]
+mod silent;
 #[path = "loopback/state.rs"]
 mod state;
 #[path = "loopback/stopped.rs"]
@@ -59,6 +63,8 @@ fn main() -> ExitCode {
         killing::TESTS,
         clients::TESTS,
         stopped::TESTS,
+        silent::TESTS,
+        output::TESTS,
         autostart::TESTS,
     ]
     .concat();

@@ -84,8 +84,8 @@ pub(super) fn open(
     flags: OpenFlags,
     timeout: Span,
 ) -> Result<Handle, Error> {
-    super::restore::ensure(&library.link)?;
     let deadline = clock::elapsed().after(timeout);
+    super::restore::ensure_until(&library.link, deadline)?;
     let (taken, instance) = begin(library, flags)?;
     let body = request(library, &instance, name, false);
     let mut by = 0;

@@ -11,6 +11,7 @@ mod dispatch;
 mod events;
 mod handles;
 mod instance;
+mod joining;
 mod library;
 mod link;
 mod patterns;
@@ -91,21 +92,10 @@ pub struct EventView<'a> {
 /// `NoResources`, `Timeout`, `Library`.
 pub fn initialize(version: Version, callbacks: Box<dyn Callbacks>) -> Result<Handle, Error> {
     let process = process::current()?;
-    let link = {
-        let mut place = process.link.lock();
-        let link = match &place.link {
-            Some(link) => {
-                restore::ensure(link)?;
-                Arc::clone(link)
-            }
-            None => place.link.insert(restore::connect()?).clone(),
-        };
-        place.users += 1;
-        link
-    };
+    let link = process.link.join()?;
     let made = make_library(process, &link, version, callbacks);
     if made.is_err() {
-        leave_link(process);
+        process.link.leave();
     }
     made
 }
@@ -165,15 +155,6 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> 
     Ok(Opened { inbox, memory, bell, by: received.by })
 }
 
-/// One user of the link less; the last one ends it.
-fn leave_link(process: &process::Process) {
-    let mut place = process.link.lock();
-    place.users -= 1;
-    if place.users == 0 {
-        place.link = None;
-    }
-}
-
 /// The selection object of a library handle. Errors: `BadHandle`, `NoResources`.
 pub fn selection_object(library: Handle) -> Result<RawFd, Error> {
     process::library(library)?.selection_object()
@@ -210,7 +191,7 @@ pub fn finalize(library: Handle) -> Result<(), Error> {
     }
     slots.into_iter().for_each(|slot| process.channels.release(slot));
     process.libraries.release(library.number.0 as usize);
-    leave_link(process);
+    process.link.leave();
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 use super::Handle;
 use super::handles::{EventHandle, Kind};
 use super::instance::{Instance, Seat};
+use super::joining::LinkPlace;
 use super::library::Library;
-use super::link::Link;
 use super::patterns::PatternTable;
 use super::table::{Reading, Table, Writing};
 use crate::evt::Error;
@@ -21,18 +21,11 @@ pub(super) struct Process {
     mark: ForkMark,
     pub(super) libraries: Table<Arc<Library>>,
     pub(super) channels: Table<Seat>,
-    pub(super) link: Mutex<LinkPlace>,
+    pub(super) link: LinkPlace,
     pub(super) patterns: Mutex<PatternTable>,
     /// What a parent left in this process. Its locks may be held by threads that do not exist here,
     /// so it is never touched; it is kept in reach for checkers of memory.
     _left: Option<&'static Self>,
-}
-
-/// The one link of the process, and how many library handles use it.
-#[derive(Default)]
-pub(super) struct LinkPlace {
-    pub(super) link: Option<Arc<Link>>,
-    pub(super) users: usize,
 }
 
 static CURRENT: Leaked<Process> = Leaked::new();
@@ -97,7 +90,7 @@ impl Process {
             mark: ForkMark::new().map_err(|_| Error::NoMemory)?,
             libraries: Table::new(Kind::Library, process::random()),
             channels: Table::new(Kind::Channel, process::random()),
-            link: Mutex::new(LinkPlace::default()),
+            link: LinkPlace::default(),
             patterns: Mutex::new(PatternTable::default()),
             _left: LEFT.get(),
         })

@@ -10,7 +10,7 @@ use super::library::Library;
 use super::link::Link;
 use super::place::{self, Place};
 use super::process;
-use crate::evt::{Error, Incarnation, Limits};
+use crate::evt::{Error, Incarnation, Limits, Span, Time};
 use crate::link::outbox::Outbox;
 use crate::link::record::VERSION;
 use crate::sys::{clock, descriptor, program, socket};
@@ -25,18 +25,25 @@ use std::sync::{Arc, Weak};
 const STEP_TIME: u64 = 5_000_000_000;
 const REPLY_BYTES_MAX: usize = 4096;
 
+/// When a step that begins now is given up, in a dialogue that ends at `end`.
+fn step_end(end: Time) -> Time {
+    clock::elapsed().after(Span(STEP_TIME)).min(end)
+}
+
 /// A connection that nobody else uses yet.
 struct Dialogue {
     socket: OwnedFd,
     last_id: u32,
+    /// When it is given up, whatever a step may take.
+    end: Time,
 }
 
 impl Dialogue {
     /// Connects; starts a private daemon if nobody answers and that is permitted.
-    fn begin(place: &Place) -> Result<Self, Error> {
+    fn begin(place: &Place, end: Time) -> Result<Self, Error> {
         let mut connected = socket::connect(&place.socket);
         if let (Err(_), Some(directory)) = (&connected, &place.private) {
-            start_daemon(place, directory);
+            start_daemon(place, directory, step_end(end));
             connected = socket::connect(&place.socket);
         }
         let socket = connected.map_err(|error| match error.raw_os_error() {
@@ -53,7 +60,7 @@ impl Dialogue {
                 return Err(Error::TryAgain);
             }
         }
-        Ok(Self { socket, last_id: 0 })
+        Ok(Self { socket, last_id: 0, end })
     }
 
     /// Asks and waits for the reply.
@@ -64,7 +71,7 @@ impl Dialogue {
     ) -> Result<(Reply, Vec<OwnedFd>), Error> {
         self.last_id += 1;
         let request = Request { id: self.last_id, barrier: [0; 4], body }.encode();
-        let deadline = clock::elapsed().after(crate::evt::Span(STEP_TIME));
+        let deadline = step_end(self.end);
         loop {
             match socket::send(self.socket.as_fd(), &request, descriptors) {
                 Ok(()) => break,
@@ -97,7 +104,7 @@ impl Dialogue {
         }
     }
 
-    fn wait(&self, events: libc::c_short, deadline: crate::evt::Time) -> Result<(), Error> {
+    fn wait(&self, events: libc::c_short, deadline: Time) -> Result<(), Error> {
         let now = clock::elapsed();
         if now >= deadline {
             return Err(Error::TryAgain);
@@ -119,7 +126,7 @@ fn tell_once(place: &Place, error: &io::Error) {
 
 /// Starts the private daemon and waits until it listens or gives up. Of several that are started
 /// at once one takes the lock; the others leave at once.
-fn start_daemon(place: &Place, directory: &std::path::Path) {
+fn start_daemon(place: &Place, directory: &std::path::Path, deadline: Time) {
     let Some(program) = place::daemon_program() else { return };
     let arguments = [
         OsStr::new("--autostart"),
@@ -130,7 +137,6 @@ fn start_daemon(place: &Place, directory: &std::path::Path) {
     ];
     let Ok(ready) = program::start_unseen(program.as_os_str(), &arguments) else { return };
     // The daemon closes its end when it listens, or when it ends.
-    let deadline = clock::elapsed().after(crate::evt::Span(STEP_TIME));
     loop {
         let left = clock::elapsed().until(deadline).0;
         let events = descriptor::poll([(ready.as_raw_fd(), libc::POLLIN)], Some(left));
@@ -141,10 +147,13 @@ fn start_daemon(place: &Place, directory: &std::path::Path) {
     }
 }
 
-/// The link of the process, made if there is none. The caller counts itself as a user.
+/// A link on a first connection.
+///
+/// - [`Error::TryAgain`]: no node can be reached.
+/// - [`Error::NoResources`], [`Error::NoMemory`].
 pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let place = place::find().ok_or(Error::TryAgain)?;
-    let mut dialogue = Dialogue::begin(&place)?;
+    let mut dialogue = Dialogue::begin(&place, Time::MAX)?;
     let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
     let (reply, descriptors) = dialogue.ask(hello, &[])?;
     reply.code?;
@@ -169,11 +178,27 @@ pub(super) fn ensure(link: &Link) -> Result<(), Error> {
     if link.is_up() { Ok(()) } else { attempt(link) }
 }
 
+/// As [`ensure`], for a call that has to end at `deadline`.
+///
+/// - [`Error::Timeout`]: that was too soon.
+/// - [`Error::TryAgain`].
+pub(super) fn ensure_until(link: &Link, deadline: Time) -> Result<(), Error> {
+    if link.is_up() {
+        return Ok(());
+    }
+    let too_late = |error| if clock::elapsed() >= deadline { Error::Timeout } else { error };
+    attempt_until(link, deadline).map_err(too_late)
+}
+
 /// Tries to reach the node again, unless another thread is trying or the last attempt was too
 /// short ago.
 ///
 /// - [`Error::TryAgain`].
 pub(super) fn attempt(link: &Link) -> Result<(), Error> {
+    attempt_until(link, Time::MAX)
+}
+
+fn attempt_until(link: &Link, deadline: Time) -> Result<(), Error> {
     let Some(_one_at_a_time) = link.restoring.try_lock() else {
         link.look_later();
         return Err(Error::TryAgain);
@@ -184,7 +209,7 @@ pub(super) fn attempt(link: &Link) -> Result<(), Error> {
     if !link.may_retry() {
         return Err(Error::TryAgain);
     }
-    restore(link).map_err(|_| Error::TryAgain)
+    restore(link, deadline).map_err(|_| Error::TryAgain)
 }
 
 /// What a node was told that exists here. What has ended since, while nobody could be told, it is
@@ -206,8 +231,8 @@ impl Restored {
     }
 }
 
-fn restore(link: &Link) -> Result<(), Error> {
-    let mut dialogue = Dialogue::begin(&link.place)?;
+fn restore(link: &Link, deadline: Time) -> Result<(), Error> {
+    let mut dialogue = Dialogue::begin(&link.place, deadline)?;
     let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
     let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
     reply.code?;

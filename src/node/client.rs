@@ -38,6 +38,10 @@ pub(super) struct Linked {
     pub(super) again_until: Barrier,
     /// Publications before these positions have spent credit of an earlier node.
     pub(super) prepaid_until: Barrier,
+    /// It was made with an earlier node, which may have had other limits.
+    pub(super) resumed: bool,
+    /// Publications that were skipped.
+    pub(super) skipped: u64,
     /// Until this link is granted credit, what is retained has spent credit of an earlier node.
     pub(super) forgiving: bool,
     /// Which memory the outbox is.

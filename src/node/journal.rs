@@ -5,11 +5,12 @@
 //! entries, each with its length and a checksum. A torn last entry (power loss, full disk) ends
 //! the log. At each start the facts are written anew to a second file that then takes the place
 //! of the first; so does a log that has grown to several times its facts. The start count is kept
-//! whatever else is lost.
+//! whatever else is lost, also that of a log whose head is damaged (`starts`).
 
 use super::entry::{self, Entry};
+use super::starts;
+use crate::evt::Time;
 use crate::evt::node::{Change, Fact};
-use crate::evt::{EventId, Time};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -60,6 +61,12 @@ fn boot_id() -> [u8; 16] {
 
 /// Reads what an earlier daemon left in `directory`. Whatever is damaged ends the reading.
 pub(super) fn read(directory: &Path) -> io::Result<Left> {
+    let mut left = read_log(directory)?;
+    left.start = starts::later(left.start, starts::read(directory));
+    Ok(left)
+}
+
+fn read_log(directory: &Path) -> io::Result<Left> {
     let mut bytes = Vec::new();
     match File::open(directory.join("state")) {
         Ok(mut file) => file.read_to_end(&mut bytes)?,
@@ -100,6 +107,7 @@ impl Journal {
             bytes: 0,
             bytes_compacted: 0,
         };
+        starts::write(directory, start)?;
         journal.compact(facts)?;
         Ok(journal)
     }
@@ -148,8 +156,10 @@ impl Journal {
     /// Notes that the next start number is in use.
     pub(super) fn note_start(&mut self, start: u32) -> io::Result<()> {
         self.start = start;
+        let apart = self.path.parent().map_or(Ok(()), |directory| starts::write(directory, start));
         entry::encode(&Entry::Start { start }, &mut self.buffer);
-        self.flush()
+        // One of the two is enough.
+        self.flush().or(apart)
     }
 
     /// Notes a clean end.
@@ -228,10 +238,4 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
             core.adopt_retained(incarnation, record, deadline);
         }
     }
-}
-
-/// The start number after `left`'s, within the width that event identifiers give it.
-pub(super) fn next_start(start: u32) -> u32 {
-    let width = (1 << EventId::START_BITS) - 1;
-    start % width + 1
 }

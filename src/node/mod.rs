@@ -10,6 +10,7 @@ pub mod entry;
 mod journal;
 pub mod place;
 mod requests;
+mod starts;
 mod turn;
 mod windows;
 
@@ -111,7 +112,7 @@ impl Server {
         let shown = directory.display();
         let left = journal::read(&directory)
             .map_err(|error| format!("cannot read the state in {shown}: {error}"))?;
-        let start = journal::next_start(left.start);
+        let start = starts::next(left.start);
         let now = clock::elapsed();
         let genesis = Genesis { member: 0, start, hash_seed: process::random() };
         let mut core = Node::new(config.limits.clone(), genesis);
@@ -372,7 +373,7 @@ impl Server {
 
     /// All identifiers of this start are used up: the next start number begins.
     fn advance_start(&mut self) {
-        self.start = journal::next_start(self.start);
+        self.start = starts::next(self.start);
         if let Err(error) = self.journal.note_start(self.start) {
             log(format_args!("cannot note a start number: {error}"));
         }

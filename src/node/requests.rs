@@ -185,7 +185,6 @@ impl Server {
                 let welcome = reply::Body::Welcome {
                     version: VERSION,
                     outbox_bytes: self.config.outbox_bytes as u32,
-                    inbox_bytes: self.config.inbox_bytes as u32,
                     limits: Box::new(self.core.limits().clone()),
                 };
                 (Ok(()), welcome, handed)
@@ -244,6 +243,8 @@ impl Server {
             again_until: [0; 4],
             prepaid_until: [0; 4],
             forgiving: resumes,
+            resumed: resumes,
+            skipped: 0,
             memory: identity,
             restoring: resumes,
             had_backlog: BTreeSet::new(),

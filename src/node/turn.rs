@@ -5,7 +5,7 @@ use super::{Server, client::Client, log};
 use crate::evt::node::{Credit, Drained, Fault, Publication, Target};
 use crate::evt::{EventId, InstanceNo, Priority, Span};
 use crate::link::outring::{OutRing, Seen};
-use crate::link::record::OUT_HEADER;
+use crate::link::record::{OUT_HEADER, OutHeader};
 use crate::sys::clock;
 use std::rc::Rc;
 
@@ -178,8 +178,11 @@ impl Server {
         };
         let header = outbox.read_header(priority, position);
         let attributes_bytes = header.attributes_bytes as usize;
-        if header.record_bytes() > bytes || attributes_bytes > self.attributes.capacity() {
+        if header.record_bytes() > bytes {
             return Err(BAD);
+        }
+        if attributes_bytes > self.attributes.capacity() {
+            return if linked.resumed { Ok(self.skip(slot, &header)) } else { Err(BAD) };
         }
         self.attributes.resize(attributes_bytes, 0);
         outbox.read(priority, position, OUT_HEADER, &mut self.attributes);
@@ -206,20 +209,36 @@ impl Server {
         } else {
             self.core.publish(*process, &publication, self.now, &mut self.inboxes)
         };
-        let cost = match outcome {
-            Ok(cost) => cost,
-            Err(Fault::Malformed) if prepaid => {
-                // Written for a node that has gone: not dropping the program for it.
-                log(format_args!("an event of pid {} was skipped: {BAD}", self.pid_of(slot)));
-                return Ok(1);
-            }
-            Err(Fault::Malformed) => return Err(BAD),
-        };
-        Ok(1 + u64::from(cost.matches) + u64::from(cost.enqueues))
+        // Written for a node that has gone, or by its limits: not dropping the program for it.
+        let excused = |fault| prepaid || (linked.resumed && fault == Fault::TooBig);
+        match outcome {
+            Ok(cost) => Ok(1 + u64::from(cost.matches) + u64::from(cost.enqueues)),
+            Err(fault) if excused(fault) => Ok(self.skip(slot, &header)),
+            Err(_) => Err(BAD),
+        }
     }
 
-    fn pid_of(&self, slot: usize) -> u32 {
-        self.clients[slot].as_ref().map_or(0, |client| client.peer.pid)
+    /// Passes over a publication that cannot be taken: subscribers are told that they have lost
+    /// something, and the first one is logged. Gives the cost.
+    fn skip(&mut self, slot: usize, header: &OutHeader) -> u64 {
+        let Some(Client { linked: Some(linked), process, peer, .. }) = self.clients[slot].as_mut()
+        else {
+            return 1;
+        };
+        if linked.skipped == 0 {
+            let pid = peer.pid;
+            log(format_args!(
+                "events of pid {pid} are lost: what it publishes is above the limits"
+            ));
+        }
+        linked.skipped += 1;
+        let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
+        let spent = Credit { events: 1, bytes: bytes.next_multiple_of(Credit::UNIT) };
+        let spent = (header.retention > 0).then_some(spent);
+        let (process, instance) = (*process, InstanceNo(header.instance));
+        let inboxes = &mut self.inboxes;
+        let cost = self.core.lose_publication(process, instance, spent, self.now, inboxes);
+        1 + u64::from(cost.matches) + u64::from(cost.enqueues)
     }
 
     /// Moves what waits for a handle to its window; asks for room if it does not all fit.

@@ -2,7 +2,7 @@
 
 use super::*;
 use SaEvt::evt::Incarnation;
-use SaEvt::evt::node::{EventRecord, Fact, IdBlock};
+use SaEvt::evt::node::{Credit, EventRecord, Fact, IdBlock};
 
 /// The next start of a desk's node, with its facts adopted. The programs have to come back.
 fn restart(desk: &Desk) -> Desk {
@@ -344,4 +344,25 @@ fn ids_of_an_earlier_start_are_good_for_the_process_that_claims_them_first() {
     next.disconnect(one.process);
     next.node.adopt_ids(two.process, block);
     assert!(publish(&mut next, two));
+}
+
+#[test]
+fn what_cannot_be_taken_is_told_to_its_channel_and_gives_its_credit_back() {
+    let mut desk = Desk::new();
+    let process = desk.process();
+    let publisher = desk.open(process, CHANNEL);
+    let open = desk.open(process, CHANNEL);
+    let other = desk.open(process, "safChnl=b");
+    for instance in [open, other] {
+        desk.subscribe(instance, 1, everything()).unwrap();
+    }
+    desk.node.grant_credit(process, 2, 128);
+    let spent = Some(Credit { events: 1, bytes: 64 });
+    for spent in [spent, None] {
+        let Desk { node, inboxes, now, .. } = &mut desk;
+        node.lose_publication(process, publisher.number, spent, *now, inboxes);
+    }
+    assert_eq!(desk.read(process), [(open.number, None)], "one for both, and nobody else");
+    let totals = desk.node.statistics(&mut |_| {});
+    assert_eq!((totals.credit_events, totals.credit_bytes), (1, 64));
 }

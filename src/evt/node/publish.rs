@@ -82,7 +82,7 @@ impl Node {
     ///
     /// Allocates nothing when the event is not retained and every taker's window has room.
     ///
-    /// - [`Fault::Malformed`]: nothing happened.
+    /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
     ///
     /// Source: SAI-AIS-EVT-B.03.01, saEvtEventPublish().
     pub fn publish(
@@ -132,7 +132,7 @@ impl Node {
     /// delivered, but the lost-event is due for every instance that matches and for those on the
     /// channel that come back later.
     ///
-    /// - [`Fault::Malformed`]: nothing happened.
+    /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
     pub fn publish_again(
         &mut self,
         process: ProcessKey,
@@ -170,15 +170,17 @@ impl Node {
         let Some(key) = self.instance_key(process, publication.instance) else { return Ok(None) };
         let instance = &self.instances[key];
         let owner = &self.processes[process.0];
-        let permitted = instance.flags.contains(OpenFlags::PUBLISHER)
-            && publication.data_bytes <= self.limits.event_bytes_max
-            && owner.account.holds(publication.id);
+        let permitted =
+            instance.flags.contains(OpenFlags::PUBLISHER) && owner.account.holds(publication.id);
         if !permitted {
             return Err(Fault::Malformed);
         }
+        if publication.data_bytes > self.limits.event_bytes_max {
+            return Err(Fault::TooBig);
+        }
         let attributes =
             AttributesRef::parse(publication.attributes).map_err(|_| Fault::Malformed)?;
-        attributes.within(&self.limits).map_err(|_| Fault::Malformed)?;
+        attributes.within(&self.limits).map_err(|_| Fault::TooBig)?;
         Ok(Some(Source { channel: instance.channel, user: owner.identity.uid, attributes }))
     }
 
