@@ -11,8 +11,9 @@ use SaEvt::wire::{Body, Request};
 use std::os::fd::AsFd;
 use wild::{Client, Daemon, Handle, LIBRARY, Witness, all, answer, instance, subscription_to_all};
 
-/// Open instances that take one event; their copies fit the window of one library handle.
-const TAKERS: u32 = 10_000;
+/// Open instances that take one event: more than one turn serves, and so few that the copies of
+/// two events never overflow window and queue of a library handle, however slowly it reads.
+const TAKERS: u32 = 6000;
 /// Takers of one turn: `TURN_COST` of the daemon.
 const BATCH: usize = 4096;
 
@@ -140,8 +141,9 @@ fn requests_that_cost_much_leave_the_others_their_turns() {
     let mut crowd = Crowd::gather(&daemon);
     let other = other(&daemon, &crowd);
     // More than the window holds: the rest is queued, and to unsubscribe goes through all of it.
-    publish(&mut crowd.publisher);
-    publish(&mut crowd.publisher);
+    for _ in 0..4 {
+        publish(&mut crowd.publisher);
+    }
     crowd.publisher.send(Body::Credit { events: 1, bytes: 64 });
     assert_eq!(answer(crowd.publisher.control.as_fd()).0.code, Ok(()));
     let open = |flags| Body::Open {
