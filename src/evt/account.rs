@@ -142,6 +142,7 @@ impl Account {
 /// What one user holds, over all processes of that user, gone ones included.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct User {
+    libraries: u64,
     pub(super) retained_events: u64,
     pub(super) retained_bytes: u64,
     credit_events: u64,
@@ -244,6 +245,22 @@ impl Ledger {
             }
             self.tidy(user);
         }
+    }
+
+    /// Library handles of all processes of a user.
+    pub(super) fn libraries(&self, user: u32) -> u64 {
+        self.users.get(&user).map_or(0, |held| held.libraries)
+    }
+
+    pub(super) fn open_library(&mut self, user: u32) {
+        self.users.entry(user).or_default().libraries += 1;
+    }
+
+    pub(super) fn close_library(&mut self, user: u32) {
+        if let Some(held) = self.users.get_mut(&user) {
+            held.libraries -= 1;
+        }
+        self.tidy(user);
     }
 
     pub(super) fn user(&self, user: u32) -> Option<&User> {

@@ -1,5 +1,7 @@
 //! One connected program, from the node's side.
 
+use super::others::Awaited;
+use super::turn::Unfinished;
 use crate::evt::node::ProcessKey;
 use crate::evt::{Error, Priority};
 use crate::link::outbox::Outbox;
@@ -16,6 +18,9 @@ pub(super) const REQUESTS_MAX: usize = 16;
 /// Replies that wait for a program that does not read them; beyond, it is dropped. A well-behaved
 /// library has at most one blocking request for each of its threads and one for each open.
 const REPLIES_MAX: usize = 70_000;
+/// Replies with descriptors that wait for a program that does not read them; beyond, its requests
+/// wait too. Each holds up to two descriptors of the daemon. A library asks for one at a time.
+const REPLIES_WITH_DESCRIPTORS_MAX: usize = 8;
 /// Bytes of such replies.
 const REPLIES_BYTES_MAX: usize = 8 << 20;
 
@@ -34,6 +39,8 @@ pub(super) struct Linked {
     pub(super) _bell: OwnedFd,
     /// Next position to take, by priority.
     pub(super) next: Barrier,
+    /// What stands at its position in `next` has takers left.
+    pub(super) unfinished: Option<Unfinished>,
     /// Publications before these positions were begun by a node that died.
     pub(super) again_until: Barrier,
     /// Publications before these positions have spent credit of an earlier node.
@@ -62,6 +69,8 @@ pub(super) struct Client {
     pidfd: Option<OwnedFd>,
     pub(super) linked: Option<Linked>,
     pub(super) requests: VecDeque<Waiting>,
+    /// For its first request: whose publications come before it, when that has been found out.
+    pub(super) awaits: Option<Vec<Awaited>>,
     /// The socket may have something to read.
     pub(super) readable: bool,
     /// The socket has hung up or the process has ended.
@@ -72,6 +81,7 @@ pub(super) struct Client {
     pub(super) used: bool,
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     replies_bytes: usize,
+    replies_with_descriptors: usize,
 }
 
 impl Client {
@@ -90,12 +100,14 @@ impl Client {
             pidfd,
             linked: None,
             requests: VecDeque::new(),
+            awaits: None,
             readable: true,
             gone: false,
             queued: false,
             used: false,
             replies: VecDeque::new(),
             replies_bytes: 0,
+            replies_with_descriptors: 0,
         }
     }
 
@@ -117,7 +129,7 @@ impl Client {
     ///
     /// What the program did wrong; it is dropped.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<(), &'static str> {
-        while self.readable && self.requests.len() < REQUESTS_MAX {
+        while self.readable && self.requests.len() < REQUESTS_MAX && !self.is_deaf() {
             let received = socket::receive(self.control.as_fd(), buffer)
                 .map_err(|_| "its control socket failed")?;
             let Some(received) = received else {
@@ -152,6 +164,11 @@ impl Client {
         Ok(())
     }
 
+    /// Whether so many descriptors wait in replies that nothing may be done that makes more.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.replies_with_descriptors >= REPLIES_WITH_DESCRIPTORS_MAX
+    }
+
     /// Queues a reply; it is sent by [`Client::flush`], after what it rests on is in the log.
     pub(super) fn reply(
         &mut self,
@@ -162,6 +179,7 @@ impl Client {
     ) {
         let message = Reply { id, code, body }.encode();
         self.replies_bytes += message.len();
+        self.replies_with_descriptors += usize::from(!descriptors.is_empty());
         self.replies.push_back((message, descriptors));
     }
 
@@ -176,6 +194,7 @@ impl Client {
             match socket::send(self.control.as_fd(), message, &rights) {
                 Ok(()) => {
                     self.replies_bytes -= message.len();
+                    self.replies_with_descriptors -= usize::from(!descriptors.is_empty());
                     self.replies.pop_front();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -188,6 +207,7 @@ impl Client {
                     self.gone = true;
                     self.replies.clear();
                     self.replies_bytes = 0;
+                    self.replies_with_descriptors = 0;
                 }
                 Err(_) => return Err("its control socket failed"),
             }

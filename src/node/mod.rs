@@ -8,6 +8,7 @@ mod client;
 pub mod config;
 pub mod entry;
 mod journal;
+mod others;
 pub mod place;
 mod requests;
 mod starts;
@@ -185,7 +186,8 @@ impl Server {
     /// Looks at the descriptors, then gives turns to those that have work.
     fn step(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
-        let wait = if self.work.is_empty() { self.time_left() } else { Some(0) };
+        let busy = !self.work.is_empty() || self.core.orphans() > 0;
+        let wait = if busy { Some(0) } else { self.time_left() };
         descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, wait)?;
         self.now = clock::elapsed();
         for ready in ready {
@@ -200,6 +202,7 @@ impl Server {
                 self.queue(slot, generation);
             }
         }
+        self.publish_of_gone();
         Ok(())
     }
 
@@ -328,7 +331,7 @@ impl Server {
         self.inboxes.show();
     }
 
-    /// Takes what is visible in every outbox, before an answer that says "there is none".
+    /// Takes what is visible in every outbox, however much it is.
     fn take_all(&mut self) {
         for slot in 0..self.clients.len() {
             if self.clients[slot].is_some() {
@@ -464,6 +467,9 @@ impl Server {
             let _ = shutdown(client.control.as_raw_fd(), Shutdown::Both);
         }
         self.take_all();
+        while self.core.orphans() > 0 {
+            self.publish_of_gone();
+        }
         for slot in 0..self.clients.len() {
             self.settle(slot);
         }

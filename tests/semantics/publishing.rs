@@ -20,7 +20,7 @@ fn raw(
         data_bytes,
     };
     desk.inboxes.in_flight = vec![1; data_bytes as usize];
-    desk.node.publish(open.process, &publication, desk.now, &mut desk.inboxes)
+    desk.node.publish(open.process, &publication, u32::MAX, desk.now, &mut desk.inboxes)
 }
 
 fn fresh(desk: &mut Desk, process: ProcessKey) -> EventId {

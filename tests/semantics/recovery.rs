@@ -290,7 +290,7 @@ fn a_record_taken_before_the_crash_is_not_delivered_again_but_told_as_lost() {
     let fresh = block.first;
     for id in [stored, fresh, fresh] {
         let again = publication(publisher, id, draft, &attributes);
-        let answer = next.node.publish_again(process, &again, next.now, &mut next.inboxes);
+        let answer = next.node.publish_again(process, &again, 1, next.now, &mut next.inboxes);
         assert_eq!(answer.unwrap().enqueues, 1);
     }
     assert_eq!(next.ids(matching.process), [EventId::LOST]);
@@ -314,7 +314,7 @@ fn a_repeated_record_is_judged_and_bounded_like_any_other() {
     let again = |desk: &mut Desk, offset: u64| {
         let id = EventId(block.first.0 + offset);
         let publication = publication(open, id, draft, &attributes);
-        let answer = desk.node.publish_again(process, &publication, desk.now, &mut desk.inboxes);
+        let answer = desk.node.publish_again(process, &publication, 1, desk.now, &mut desk.inboxes);
         (answer.is_ok(), desk.node.statistics(&mut |_| {}).retained_events)
     };
     assert_eq!(again(&mut desk, 0), (true, 1));
@@ -334,7 +334,7 @@ fn ids_of_an_earlier_start_are_good_for_the_process_that_claims_them_first() {
     let attributes = pack(&[]);
     let publish = |next: &mut Desk, open: Open| {
         let publication = publication(open, block.first, Draft::default(), &attributes);
-        next.node.publish(open.process, &publication, next.now, &mut next.inboxes).is_ok()
+        next.node.publish(open.process, &publication, u32::MAX, next.now, &mut next.inboxes).is_ok()
     };
     assert!(!publish(&mut next, one));
     next.node.adopt_ids(one.process, block);

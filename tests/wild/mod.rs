@@ -12,6 +12,9 @@ use SaEvt::link::outbox::Outbox;
 use SaEvt::link::record::{OutHeader, VERSION};
 use SaEvt::sys::{descriptor, socket};
 use SaEvt::wire::{Body, Reply, Request, reply};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -62,6 +65,37 @@ impl Daemon {
         std::fs::read_to_string(self.directory.join("log")).unwrap()
     }
 
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Stops it: from here on it sees nothing until [`Daemon::go_on`].
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        let pid = Pid::from_raw(self.child.id() as i32);
+        let seen = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(seen, WaitStatus::Stopped(pid, Signal::SIGSTOP));
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Tells it to end; a stopped one ends when it goes on.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Waits until it has ended in good order.
+    pub(crate) fn wait_for_end(&mut self) {
+        assert!(self.child.wait().unwrap().success());
+    }
+
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -107,7 +141,8 @@ impl Handle {
         }
     }
 
-    fn take(&mut self) -> Option<(EventId, Vec<u8>)> {
+    /// Takes the next event out, if one is there.
+    pub(crate) fn take(&mut self) -> Option<(EventId, Vec<u8>)> {
         for priority in Priority::ALL {
             let at = &mut self.at[priority.index()];
             let Some((position, header)) = self.inbox.next(priority, *at).unwrap() else {
@@ -134,6 +169,22 @@ pub(crate) struct Client {
     end_id: u64,
 }
 
+pub(crate) fn subscription_to_all(instance: InstanceNo) -> Body {
+    let filters = Filters(vec![Filter { kind: FilterKind::PassAll, bytes: Vec::new() }]);
+    Body::Subscribe { instance, number: SubscriptionNo(1), filters }
+}
+
+/// Waits for the next reply.
+pub(crate) fn answer(control: BorrowedFd<'_>) -> (Reply, Vec<OwnedFd>) {
+    let mut buffer = vec![0; SaEvt::wire::MESSAGE_BYTES_MAX];
+    loop {
+        wait_for(control, libc::POLLIN);
+        let Some(received) = socket::receive(control, &mut buffer).unwrap() else { continue };
+        assert_ne!(received.bytes, 0, "the daemon hung up");
+        return (Reply::decode(&buffer[..received.bytes]).unwrap(), received.descriptors);
+    }
+}
+
 /// Sends a request and waits for the reply.
 pub(crate) fn ask(
     control: BorrowedFd<'_>,
@@ -142,13 +193,7 @@ pub(crate) fn ask(
 ) -> (Reply, Vec<OwnedFd>) {
     let request = Request { id: 7, barrier: [0; 4], body };
     socket::send(control, &request.encode(), descriptors).unwrap();
-    let mut buffer = vec![0; SaEvt::wire::MESSAGE_BYTES_MAX];
-    loop {
-        wait_for(control, libc::POLLIN);
-        let Some(received) = socket::receive(control, &mut buffer).unwrap() else { continue };
-        assert_ne!(received.bytes, 0, "the daemon hung up");
-        return (Reply::decode(&buffer[..received.bytes]).unwrap(), received.descriptors);
-    }
+    answer(control)
 }
 
 pub(crate) fn hello(resumes: bool) -> Body {
@@ -198,9 +243,14 @@ impl Client {
     }
 
     pub(crate) fn subscribe_to_all(&self, instance: InstanceNo) {
-        let filters = Filters(vec![Filter { kind: FilterKind::PassAll, bytes: Vec::new() }]);
-        let body = Body::Subscribe { instance, number: SubscriptionNo(1), filters };
-        assert_eq!(self.ask(body).code, Ok(()));
+        assert_eq!(self.ask(subscription_to_all(instance)).code, Ok(()));
+    }
+
+    /// Sends a request that is to come after all that this program has published; the reply is
+    /// [`answer`]'s.
+    pub(crate) fn send(&self, body: Body) {
+        let request = Request { id: 7, barrier: [u64::MAX; 4], body };
+        socket::send(self.control.as_fd(), &request.encode(), &[]).unwrap();
     }
 
     /// An identifier that the daemon has granted.

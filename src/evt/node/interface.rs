@@ -149,6 +149,8 @@ pub struct Cost {
     pub matches: u32,
     /// Open instances it was delivered to or queued for.
     pub enqueues: u32,
+    /// Open instances that it has still to go to; see [`super::Node::publish_on`].
+    pub waits: u32,
 }
 
 /// What a drain left behind.

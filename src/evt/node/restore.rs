@@ -134,6 +134,6 @@ impl Node {
             .filter(|(_, taker)| taker.channel == channel && !taker.subscriptions.is_empty());
         let takers: Vec<u32> = takers.map(|(key, _)| key).collect();
         takers.iter().for_each(|taker| self.lose(*taker, now, windows));
-        Cost { matches: self.instances.len() as u32, enqueues: takers.len() as u32 }
+        Cost { matches: self.instances.len() as u32, enqueues: takers.len() as u32, waits: 0 }
     }
 }
