@@ -42,6 +42,10 @@ struct options {
 
 extern struct options options;
 
+/* What a reader's filter and a message have in common, by topic; 16 bytes without the end. */
+enum { PATTERN_BYTES = 16 };
+extern const char *const pattern_of[2];
+
 /* Topic 0 goes from the publisher to the readers; in an echo topic 1 brings the answer. */
 struct contestant {
     const char *name;
@@ -88,6 +92,9 @@ extern struct stage *stage;
 
 /* A message has come. For contestants whose library has threads: from one thread only. */
 void arrived(const void *message, size_t bytes);
+
+/* receive() of a contestant that calls arrived() in a thread of its library. */
+void wait_beside_thread(void);
 
 /* A function that receives asks this when it was woken without a message. */
 bool must_leave(void);

@@ -18,9 +18,12 @@ static SaEvtHandleT library;
 static SaEvtEventHandleT event;
 static SaSelectionObjectT readable;
 static unsigned char buffer[MESSAGE_BYTES_MAX];
-static SaUint8T pattern_text[16] = "contest.pattern";
-static const SaEvtEventPatternT pattern = {.patternSize = sizeof pattern_text,
-                                           .pattern = pattern_text};
+
+static SaEvtEventPatternT pattern(int topic)
+{
+    return (SaEvtEventPatternT){.patternSize = PATTERN_BYTES,
+                                .pattern = (SaUint8T *)pattern_of[topic]};
+}
 
 static void check(SaAisErrorT code, const char *what)
 {
@@ -55,7 +58,7 @@ static SaEvtChannelHandleT open_channel(int topic, SaEvtChannelOpenFlagsT flags)
 
 static void subscribe(int topic, int reader)
 {
-    SaEvtEventFilterT filter = {.filterType = SA_EVT_EXACT_FILTER, .filter = pattern};
+    SaEvtEventFilterT filter = {.filterType = SA_EVT_EXACT_FILTER, .filter = pattern(topic)};
     SaEvtEventFilterArrayT filters = {.filtersNumber = 1, .filters = &filter};
     SaEvtChannelHandleT channel = open_channel(topic, SA_EVT_CHANNEL_SUBSCRIBER);
 
@@ -66,8 +69,8 @@ static void subscribe(int topic, int reader)
 
 static void advertise(int topic)
 {
-    SaEvtEventPatternT copy = pattern;
-    SaEvtEventPatternArrayT patterns = {.patternsNumber = 1, .patterns = &copy};
+    SaEvtEventPatternT exact = pattern(topic);
+    SaEvtEventPatternArrayT patterns = {.patternsNumber = 1, .patterns = &exact};
     SaEvtChannelHandleT channel = open_channel(topic, SA_EVT_CHANNEL_PUBLISHER);
 
     check(saEvtEventAllocate(channel, &event), "saEvtEventAllocate");
