@@ -49,8 +49,8 @@ def take(contestant, case, seconds):
     place = tempfile.mkdtemp(prefix="contest.")
     broker = None
     try:
-        broker = contestant.start_broker(place, case)
-        command = command_of(contestant, case, seconds, broker, contestant.address(place, case))
+        broker = contestant.start_broker(place)
+        command = command_of(contestant, case, seconds, broker, contestant.address(place))
         output = run_driver(command, contestant.environment(place), seconds + 60)
         sample = json.loads(output)
     except (Missing, ValueError, subprocess.TimeoutExpired) as error:
