@@ -129,6 +129,20 @@ static void wait_for(atomic_bool *flag, const char *what)
     }
 }
 
+/* A sample says something of at least one message, however busy the machine is. */
+static void wait_for_delivery(const struct usage *before)
+{
+    double limit = now() + PATIENCE_SECONDS;
+    for (int i = 0; i < readers; i++)
+        while (stage->reader[i].received == before->position[i]) {
+            if (now() > limit)
+                fail("nothing is delivered");
+            sleep_for(0.001);
+        }
+    while (options.task == TASK_ECHO && stage->round_trips == 0 && now() < limit)
+        sleep_for(0.001);
+}
+
 /* Until every reader has what was sent, or nothing comes any more. */
 static void drain(void)
 {
@@ -235,6 +249,7 @@ int main(int argc, char **argv)
     stage->measuring = true;
     struct usage before = usage_of(first, reader, readers, broker);
     sleep_for(options.seconds);
+    wait_for_delivery(&before);
     struct usage after = usage_of(first, reader, readers, broker);
     stage->measuring = false;
     stage->stop = true;
