@@ -140,9 +140,10 @@ class Crate(Contestant):
     crate = ""
 
     def build(self):
+        # Always the whole workspace: features, and with them what has to be compiled, would be
+        # others for one of its packages alone.
         target = os.path.join(TOP, os.environ.get("CARGO_TARGET_DIR", "target"), "peers")
-        command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked",
-                   "--package", "contest-" + self.crate]
+        command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked"]
         try:
             result = subprocess.run(command, cwd=CRATES, stdin=subprocess.DEVNULL,
                                     stderr=subprocess.PIPE,

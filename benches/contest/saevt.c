@@ -78,17 +78,17 @@ static void advertise(int topic)
           "saEvtEventAttributesSet");
 }
 
-/* The daemon is behind: gives it the processor for a moment. --variant names the way. */
+/*
+ * The daemon is behind. To give it the processor was as fast as sleeping or faster at every size,
+ * and costs less processor time than the wake-ups that follow a sleep. --variant sleep compares.
+ */
 static void wait_for_room(void)
 {
-    if (options.variant[0] == 'y') {
-        sched_yield();
-    } else {
-        struct timespec pause = {.tv_nsec = 1000};
-        if (options.variant[0] == 's')
-            pause.tv_nsec = 1000000;
+    struct timespec pause = {.tv_nsec = 1000};
+    if (strcmp(options.variant, "sleep") == 0)
         nanosleep(&pause, NULL);
-    }
+    else
+        sched_yield();
 }
 
 static void send_message(const void *message, size_t bytes)
