@@ -18,6 +18,7 @@ title_of() {
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
     demo) echo 'the demonstration' ;;
+    bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
     esac
 }
 
@@ -232,4 +233,14 @@ stage_demo() {
     need_tool pkg-config pkg-config
     make --no-print-directory demo
     echo 'ok - every step of the demonstration did what it says'
+}
+
+# Short samples of this project and of bare sockets and rings: whether the drivers work, not how
+# fast anything is. Peers take part in `make bench` only.
+stage_bench-smoke() {
+    need_file build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool cc gcc
+    need_tool python3 python3
+    python3 -B benches/contest/test_targets.py
+    benches/contest/run --smoke
 }
