@@ -3,6 +3,7 @@
 #   make                         release build; build/lib and build/sbin are usable in place
 #   make demo                    installs into build/demo-root and runs examples/demo.sh
 #   make test                    everything that can be checked on this machine
+#   make bench-growth            what the product costs, and that it does not grow; BENCH names lines
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
 #   make install PREFIX=/usr     also DESTDIR, LIBDIR, INCLUDEDIR, MANDIR; never touches /etc
 #
@@ -40,7 +41,7 @@ RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard 
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test fuzz install uninstall clean
+.PHONY: all demo test fuzz bench-growth install uninstall clean
 .DELETE_ON_ERROR:
 
 all: build/lib/libSaEvt.so build/sbin/saevtd
@@ -122,6 +123,11 @@ fuzz:
 	@echo 'FUZZ_SEED=$(FUZZ_SEED)'
 	SAEVT_FUZZ_RUNS=$(FUZZ_RUNS) SAEVT_FUZZ_SEEDS=$(FUZZ_SEEDS) SAEVT_FUZZ_SEED=$(FUZZ_SEED) \
 	    $(CARGO) test --locked --test fuzz_replay --test hostile_node
+
+# Lines and options of benches/growth/run.py; nothing: all lines.
+BENCH ?=
+bench-growth: all
+	benches/growth/run.py $(BENCH)
 
 clean:
 	rm -rf build
