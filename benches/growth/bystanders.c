@@ -26,8 +26,8 @@ static void idle_program(int say, int bare)
     if (!bare) {
         SaEvtChannelHandleT channel = channel_open(library, argument_text("channel", "a"), 0);
         SaEvtEventFilterT filter = {SA_EVT_EXACT_FILTER,
-                                    {.patternSize = strlen(OTHER_PATTERN),
-                                     .pattern = (SaUint8T *)OTHER_PATTERN}};
+                                    {.patternSize = strlen(IDLE_PATTERN),
+                                     .pattern = (SaUint8T *)IDLE_PATTERN}};
         SaEvtEventFilterArrayT filters = {.filtersNumber = 1, .filters = &filter};
         SaSelectionObjectT selection;
 
@@ -81,7 +81,7 @@ int role_retainer(void)
     long events = argument("events", 1), i;
     SaEvtChannelHandleT channel =
         channel_open(library_open(), argument_text("channel", "a"), 0);
-    SaEvtEventHandleT event = event_new(channel, OTHER_PATTERN, 50000 * SA_TIME_ONE_SECOND);
+    SaEvtEventHandleT event = event_new(channel, KEPT_PATTERN, 50000 * SA_TIME_ONE_SECOND);
 
     for (i = 0; i < events; i++) {
         data[0] = (uint64_t)i;

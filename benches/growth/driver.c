@@ -184,7 +184,7 @@ void subscribe(SaEvtChannelHandleT channel, long count)
 
     for (i = 1; i <= count; i++) {
         if (i < count)
-            snprintf(text, sizeof text, OTHER_PATTERN "-%ld", i);
+            snprintf(text, sizeof text, IDLE_PATTERN "-%ld", i);
         else
             strcpy(text, PATTERN);
         filter.filter.patternSize = strlen(text);

@@ -18,8 +18,9 @@
 #define EVENT_BYTES_MAX 65536
 /* What every event that is measured carries, and what its subscription asks for. */
 #define PATTERN "bench"
-/* What retained events carry and idle programs ask for: no measured event matches. */
-#define OTHER_PATTERN "other"
+/* What retained events carry, and what idle programs ask for: nothing matches it. */
+#define KEPT_PATTERN "kept"
+#define IDLE_PATTERN "idle"
 
 /* The number that was given as `key=value`, or `otherwise`. */
 long argument(const char *key, long otherwise);

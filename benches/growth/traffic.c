@@ -14,7 +14,8 @@
 
 /*
  * publisher: channel, channels, bytes, window, shared, turn.
- *   run N   publishes N events; answers `begin end refused` (monotonic ns, ns, times)
+ *   run N     publishes N events; answers `begin end refused` (monotonic ns, ns, times)
+ *   settle    answers when the daemon has taken all that was published
  * It is never more than `window` events ahead of the subscriber. With turn=1 it publishes to all
  * of its channels in turn.
  */
@@ -38,6 +39,9 @@ int role_publisher(void)
         uint64_t begin = now_ns();
         long refused = 0;
 
+        if (!strcmp(word, "settle"))
+            /* A request is handled after everything that was published before it. */
+            channel_open(library, "settled", 0);
         for (i = 0; i < number; i++) {
             if (i % EVENTS_BETWEEN_LOOKS == 0)
                 while (sent - *count > window)
