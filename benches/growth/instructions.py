@@ -68,8 +68,8 @@ def core_program():
         [os.environ.get("CARGO", "cargo"), "bench", "--locked", "--bench", "core_cost", "--no-run",
          "--message-format=json"], cwd=TOP, check=True, stdout=subprocess.PIPE, text=True)
     messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
-    programs = [message["executable"] for message in messages if message.get("executable")]
-    return programs[-1]
+    return next(message["executable"] for message in messages
+                if message.get("executable") and message["target"]["name"] == "core_cost")
 
 
 def core(program, work, takers, size, events):

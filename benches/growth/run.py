@@ -11,10 +11,12 @@ JSON to benches/results. The exit status is 1 if a target was missed.
 import argparse
 import sys
 
+import allocations
+import calls
 import growth
 from bench import Report, build_driver
 
-LINES = {"growth": growth.run}
+LINES = {"growth": growth.run, "calls": calls.run, "allocations": allocations.run}
 
 
 def main():
