@@ -17,6 +17,7 @@ title_of() {
     capi) echo 'C programs, one for each function' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
+    instructions) echo 'instructions for one event, against benches/budget.json' ;;
     demo) echo 'the demonstration' ;;
     bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
     esac
@@ -227,6 +228,16 @@ stage_asan() {
     # Leaks are Valgrind's part: it knows definite ones from memory that lives as long as we do.
     EVT_TEST_SHORT=1 ASAN_OPTIONS=detect_leaks=0 run_programs "$place/lib" "$place/sbin/saevtd" \
         "$(programs_without_memory_limit)" --cflags '-fsanitize=address'
+}
+
+stage_instructions() {
+    need_file benches/budget.json build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool cc gcc
+    if ! need_tool valgrind valgrind || ! need_tool python3 python3; then
+        echo 'skip: instructions for one event: valgrind or python3 is not installed'
+        return 0
+    fi
+    benches/growth/instructions.py
 }
 
 stage_demo() {

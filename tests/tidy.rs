@@ -59,7 +59,8 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.is_dir() && !path.ends_with("target") && !path.ends_with("corpus") {
+        let made = ["target", "corpus", "results"].iter().any(|name| path.ends_with(name));
+        if path.is_dir() && !made {
             collect(&path, paths);
         } else if path.is_file() {
             paths.push(path);
