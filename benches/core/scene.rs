@@ -165,7 +165,7 @@ impl Scene {
         let publication = publication(self.instance, self.ids, attributes, number);
         let publication = Publication { retention: LONG, data_bytes: self.bytes, ..publication };
         self.node
-            .publish(self.publisher, &publication, self.now, &mut self.sink)
+            .publish(self.publisher, &publication, u32::MAX, self.now, &mut self.sink)
             .expect("well-formed");
         publication.id
     }
@@ -180,7 +180,8 @@ impl Scene {
         for number in 0..events {
             let publication = publication(self.instance, self.ids, &self.attributes, number);
             let publication = Publication { data_bytes: self.bytes, ..publication };
-            let done = self.node.publish(self.publisher, &publication, self.now, &mut self.sink);
+            let done =
+                self.node.publish(self.publisher, &publication, u32::MAX, self.now, &mut self.sink);
             done.expect("well-formed");
         }
     }
