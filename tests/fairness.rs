@@ -82,12 +82,16 @@ fn an_orderly_end_finishes_what_has_takers_left() {
     let mut daemon = Daemon::start("crowd-end");
     let mut crowd = Crowd::gather(&daemon);
     daemon.stop();
-    let large = publish(&mut crowd.publisher);
+    // More than it does before it looks whether it is to end.
+    let first = publish(&mut crowd.publisher);
+    for _ in 1..20 {
+        publish(&mut crowd.publisher);
+    }
     daemon.terminate();
     daemon.go_on();
     daemon.wait_for_end();
     for place in 0..TAKERS {
-        assert_eq!(crowd.handle.take().map(|(id, _)| id), Some(large), "at {place}");
+        assert_eq!(crowd.handle.take().map(|(id, _)| id), Some(first), "at {place}");
     }
     let (reserved, taken, done) = crowd.publisher.outbox.ring(Priority::HIGHEST).positions();
     assert_eq!((taken, done), (reserved, reserved), "a successor has nothing to repeat");

@@ -377,6 +377,31 @@ fn a_barrier_that_is_never_reached_holds_up_nobody_else() {
 }
 
 #[test]
+fn nobody_can_claim_the_identifiers_of_others_after_a_restart() {
+    let daemon = Daemon::start("claim");
+    let mut victim = Client::connect(&daemon);
+    let mut thief = Client::connect(&daemon);
+    let block = victim.next_id().0;
+    let daemon = daemon.replace();
+    thief.come_back(&daemon, block);
+    victim.come_back(&daemon, block);
+    let mut handle = victim.library(LIBRARY);
+    victim.open(LIBRARY, instance(), "claimed", all());
+    victim.subscribe_to_all(instance());
+    let header = victim.header(instance(), 0);
+    assert!((block..block + 65_536).contains(&header.id));
+    assert!(victim.publish(&header, empty().packed(), &[]));
+    assert_eq!(handle.receive(&victim).0, EventId(header.id));
+    // Who uses what it could not claim loses its link.
+    let _handle = thief.library(LIBRARY);
+    thief.open(LIBRARY, instance(), "claimed", all());
+    let stolen = OutHeader { id: header.id + 1, ..thief.header(instance(), 0) };
+    assert!(thief.publish(&stolen, empty().packed(), &[]));
+    thief.wait_for_drop();
+    assert!(daemon.log().contains("it published what cannot be"));
+}
+
+#[test]
 fn the_record_header_is_what_this_test_believes() {
     assert_eq!(OUT_HEADER, 48);
     let client = {

@@ -118,9 +118,15 @@ impl Client {
 
     /// Whether the process has ended, as far as can be seen.
     pub(super) fn is_dead(&self) -> bool {
-        let Some(pidfd) = &self.pidfd else { return true };
-        descriptor::poll([(pidfd.as_raw_fd(), libc::POLLIN)], Some(0))
-            .is_ok_and(|[events]| events != 0)
+        self.pidfd.is_none() || self.has_ended()
+    }
+
+    /// Whether the process is seen to have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.pidfd.as_ref().is_some_and(|pidfd| {
+            descriptor::poll([(pidfd.as_raw_fd(), libc::POLLIN)], Some(0))
+                .is_ok_and(|[events]| events != 0)
+        })
     }
 
     /// Reads what the socket has, up to the bound of waiting requests.

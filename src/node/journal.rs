@@ -8,9 +8,10 @@
 //! whatever else is lost, also that of a log whose head is damaged (`starts`).
 
 use super::entry::{self, Entry};
+use super::grants::{Grants, Memory};
 use super::starts;
-use crate::evt::Time;
 use crate::evt::node::{Change, Fact};
+use crate::evt::{EventId, Time};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -41,6 +42,7 @@ pub(super) struct Journal {
     path: PathBuf,
     boot: [u8; 16],
     start: u32,
+    grants: Grants,
     file: Option<File>,
     buffer: Vec<u8>,
     bytes: u64,
@@ -97,11 +99,17 @@ fn read_log(directory: &Path) -> io::Result<Left> {
 
 impl Journal {
     /// Begins a new log in `directory` with these facts, in place of the old one.
-    pub(super) fn begin(directory: &Path, start: u32, facts: Facts<'_>) -> io::Result<Self> {
+    pub(super) fn begin(
+        directory: &Path,
+        start: u32,
+        grants: Grants,
+        facts: Facts<'_>,
+    ) -> io::Result<Self> {
         let mut journal = Self {
             path: directory.join("state"),
             boot: boot_id(),
             start,
+            grants,
             file: None,
             buffer: Vec::new(),
             bytes: 0,
@@ -135,6 +143,9 @@ impl Journal {
             }
         });
         outcome?;
+        for (memory, first) in self.grants.iter() {
+            entry::encode(&Entry::Granted { first, memory }, &mut self.buffer);
+        }
         bytes += self.buffer.len() as u64;
         file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -160,6 +171,18 @@ impl Journal {
         entry::encode(&Entry::Start { start }, &mut self.buffer);
         // One of the two is enough.
         self.flush().or(apart)
+    }
+
+    /// Notes that a block of event identifiers is on offer in an outbox.
+    pub(super) fn grant(&mut self, first: EventId, memory: Memory) -> io::Result<()> {
+        self.grants.add(memory, first);
+        entry::encode(&Entry::Granted { first, memory }, &mut self.buffer);
+        self.flush()
+    }
+
+    /// Which blocks were offered where.
+    pub(super) fn grants(&mut self) -> &mut Grants {
+        &mut self.grants
     }
 
     /// Notes a clean end.
@@ -199,6 +222,20 @@ impl Journal {
     }
 }
 
+impl Left {
+    /// Which blocks of event identifiers were offered where.
+    pub(super) fn grants(&self) -> Grants {
+        let mut grants = Grants::default();
+        for entry in &self.entries {
+            if let Entry::Granted { first, memory } = entry {
+                grants.add(*memory, *first);
+            }
+        }
+        grants.end_all();
+        grants
+    }
+}
+
 /// Something that shows every fact to the function it is given.
 pub(super) type Facts<'a> = &'a dyn Fn(&mut dyn FnMut(Fact<'_>));
 
@@ -225,7 +262,7 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
             Entry::RetentionEnded { incarnation, id } => {
                 retained.remove(&(incarnation, id));
             }
-            Entry::Start { .. } | Entry::Clean => {}
+            Entry::Start { .. } | Entry::Clean | Entry::Granted { .. } => {}
         }
     }
     for (incarnation, (name, linked)) in &channels {

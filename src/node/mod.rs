@@ -7,6 +7,7 @@
 mod client;
 pub mod config;
 pub mod entry;
+mod grants;
 mod journal;
 mod others;
 pub mod place;
@@ -119,11 +120,12 @@ impl Server {
         let mut core = Node::new(config.limits.clone(), genesis);
         let restarted = left.of_this_boot;
         let clean = left.clean;
+        let grants = left.grants();
         journal::adopt(left, &mut core, now);
         if restarted {
             core.begin_grace(!clean);
         }
-        let journal = Journal::begin(&directory, start, &|visit| core.facts(visit))
+        let journal = Journal::begin(&directory, start, grants, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
@@ -320,6 +322,14 @@ impl Server {
     /// Closes everything a client had.
     fn disconnect(&mut self, slot: usize) {
         let Some(client) = self.clients[slot].take() else { return };
+        if let Some(linked) = &client.linked {
+            let grants = self.journal.grants();
+            if client.has_ended() {
+                grants.forget(linked.memory);
+            } else {
+                grants.end(linked.memory);
+            }
+        }
         self.inboxes.end_flight();
         self.core.disconnect(client.process);
         self.inboxes.remove_process(client.process);

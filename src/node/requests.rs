@@ -200,12 +200,14 @@ impl Server {
         let memory = if resumes { descriptors.pop() } else { None };
         match self.link(slot, memory) {
             Ok(handed) => {
-                let Some(client) = self.clients[slot].as_ref() else {
+                let Some(Client { process, linked: Some(linked), .. }) = &self.clients[slot] else {
                     return only(Err(Error::Library));
                 };
                 for (first, count) in blocks {
-                    let block = IdBlock { first: *first, count: *count };
-                    self.core.adopt_ids(client.process, block);
+                    if self.journal.grants().has(linked.memory, *first) {
+                        let block = IdBlock { first: *first, count: *count };
+                        self.core.adopt_ids(*process, block);
+                    }
                 }
                 // What was on offer came in `blocks`; from now on this start's are used.
                 self.withdraw_offer(slot);
@@ -366,13 +368,15 @@ impl Server {
         if linked.outbox.offered_block() != 0 {
             return;
         }
-        let (outbox, process) = (Rc::clone(&linked.outbox), *process);
+        let (outbox, process, memory) = (Rc::clone(&linked.outbox), *process, linked.memory);
         let mut block = self.core.grant_ids(process);
         if block.is_none() {
             self.advance_start();
             block = self.core.grant_ids(process);
         }
         if let Some(block) = block {
+            // A failure leaves a log that wants mending; the grant is in what it then says.
+            let _ = self.journal.grant(block.first, memory);
             outbox.offer_block(block.first.0);
         }
     }

@@ -41,20 +41,36 @@ impl Daemon {
     pub(crate) fn start(name: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("saevt-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let log = File::create(directory.join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_saevtd"))
+        let child = Self::run(&directory);
+        Self { directory, child }.started()
+    }
+
+    fn run(directory: &Path) -> Child {
+        let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_saevtd"))
             .args([Path::new("--socket"), &directory.join("socket")])
-            .args([Path::new("--state-dir"), &directory])
+            .args([Path::new("--state-dir"), directory])
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
-            .unwrap();
-        let mut daemon = Self { directory, child };
-        while socket::connect(&daemon.socket()).is_err() {
-            assert!(daemon.is_alive(), "the daemon did not start: {}", daemon.log());
+            .unwrap()
+    }
+
+    /// Waits until it accepts programs.
+    fn started(mut self) -> Self {
+        while socket::connect(&self.socket()).is_err() {
+            assert!(self.is_alive(), "the daemon did not start: {}", self.log());
             std::thread::yield_now();
         }
-        daemon
+        self
+    }
+
+    /// Kills it and starts the next one in its place.
+    pub(crate) fn replace(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = Self::run(&self.directory);
+        self.started()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -213,6 +229,18 @@ impl Client {
 
     pub(crate) fn ask(&self, body: Body) -> Reply {
         ask(self.control.as_fd(), body, &[]).0
+    }
+
+    /// Links to the next daemon with this outbox, and claims a block of identifiers. Of the rest of
+    /// its state it brings nothing back.
+    pub(crate) fn come_back(&mut self, daemon: &Daemon, block: u64) {
+        self.control = socket::connect(&daemon.socket()).unwrap();
+        let blocks = vec![(EventId(block), 65_536)];
+        let hello = Body::Hello { version: VERSION, resumes: true, blocks };
+        let (reply, handed) = ask(self.control.as_fd(), hello, &[self.memory.as_fd()]);
+        assert_eq!(reply.code, Ok(()));
+        [self.node_bell] = <[OwnedFd; 1]>::try_from(handed).unwrap();
+        assert_eq!(self.ask(Body::Restored).code, Ok(()));
     }
 
     pub(crate) fn library(&self, library: LibraryNo) -> Handle {
