@@ -56,8 +56,8 @@ def print_troubles(taken):
             print("lost: %(of)s %(case)s: %(lost)d lost, %(damaged)d damaged" % sample)
     foreign = sorted(sample["foreign"] for sample in taken if "foreign" in sample)
     if foreign:
-        print("\nCPUs that others used during a sample: median %.2f, largest %.2f; %d of %d samples "
-              "were calm" % (foreign[len(foreign) // 2], foreign[-1],
+        print("\nCPUs that others used during a sample: median %.2f, largest %.2f; %d of %d "
+              "samples were calm" % (foreign[len(foreign) // 2], foreign[-1],
                              sum(sample["calm"] for sample in taken), len(taken)))
     print("marks: ~ fewer than %d calm samples, so all are used; ! messages were lost"
           % table.FEWEST_CALM)

@@ -8,8 +8,8 @@ import xml.dom.minidom
 from contestants import TOP
 
 CONTESTANTS = "saevt,seqpacket,pipe,ring,ring-broker"
-KEYS = {"contestant", "task", "bytes", "readers", "seconds", "delivered", "rate", "mb_per_s", "lost",
-        "damaged", "stalls", "cpu_us", "publisher_us", "readers_us", "broker_us", "foreign"}
+KEYS = {"contestant", "task", "bytes", "readers", "seconds", "delivered", "rate", "mb_per_s",
+        "lost", "damaged", "stalls", "cpu_us", "publisher_us", "readers_us", "broker_us", "foreign"}
 ECHO_KEYS = {"round_trips", "p50_us", "p99_us", "min_us", "max_us"}
 
 

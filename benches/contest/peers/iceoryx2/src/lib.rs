@@ -35,10 +35,8 @@ thread_local! {
     static RECEIVER: RefCell<Option<Receiver>> = const { RefCell::new(None) };
 }
 
-type Services = (
-    publish_subscribe::PortFactory<ipc::Service, [u8], ()>,
-    event::PortFactory<ipc::Service>,
-);
+type Services =
+    (publish_subscribe::PortFactory<ipc::Service, [u8], ()>, event::PortFactory<ipc::Service>);
 
 /// A node whose files are below `place` and whose shared memory is named after it.
 fn create_node(place: &str) -> Node<ipc::Service> {
