@@ -37,6 +37,7 @@ const GROWTHS: [Growth; 6] = [
 /// Nanoseconds for one event, middle of the runs of two scenes that take turns.
 fn compare(work: Work, sizes: [Size; 2]) -> [f64; 2] {
     let mut scenes = sizes.map(Scene::new);
+    scenes.iter_mut().for_each(Scene::warm_up);
     let mut times = [[0.0; RUNS]; 2];
     for run in 0..RUNS {
         for (scene, times) in scenes.iter_mut().zip(&mut times) {
@@ -89,6 +90,7 @@ fn drive(words: &[String]) -> Result<(), String> {
         }
     }
     let mut scene = Scene::new(size);
+    scene.warm_up();
     work(&mut scene, events);
     println!("{} deliveries", scene.deliveries());
     Ok(())

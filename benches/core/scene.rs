@@ -186,15 +186,7 @@ impl Scene {
         }
     }
 
-    /// Publishes events, each of which goes to the windows of all takers at once.
-    #[inline(never)]
-    pub(crate) fn measured_put(&mut self, events: u64) {
-        self.publish(events);
-    }
-
-    /// Publishes events while the windows are full, 256 at a time, and drains the queues.
-    #[inline(never)]
-    pub(crate) fn measured_queue(&mut self, events: u64) {
+    fn queue(&mut self, events: u64) {
         let mut left = events;
         while left > 0 {
             let batch = left.min(256);
@@ -208,9 +200,7 @@ impl Scene {
         }
     }
 
-    /// Publishes retained events and clears each at once, so that there are always as many.
-    #[inline(never)]
-    pub(crate) fn measured_retain(&mut self, events: u64) {
+    fn retain_and_clear(&mut self, events: u64) {
         let attributes = Attributes::pack(&Name::EMPTY, [OTHER].into_iter()).expect("small");
         self.ids = self.node.grant_ids(self.publisher).expect("few blocks");
         for _ in 0..events {
@@ -218,6 +208,32 @@ impl Scene {
             self.node.retention_clear(self.publisher, self.instance, id).expect("retained");
             self.forget_changes();
         }
+    }
+
+    /// Does some of all work, so that what is measured finds its tables and the allocator as they
+    /// stay.
+    pub(crate) fn warm_up(&mut self) {
+        self.publish(512);
+        self.queue(512);
+        self.retain_and_clear(512);
+    }
+
+    /// Publishes events, each of which goes to the windows of all takers at once.
+    #[inline(never)]
+    pub(crate) fn measured_put(&mut self, events: u64) {
+        self.publish(events);
+    }
+
+    /// Publishes events while the windows are full, 256 at a time, and drains the queues.
+    #[inline(never)]
+    pub(crate) fn measured_queue(&mut self, events: u64) {
+        self.queue(events);
+    }
+
+    /// Publishes retained events and clears each at once, so that there are always as many.
+    #[inline(never)]
+    pub(crate) fn measured_retain(&mut self, events: u64) {
+        self.retain_and_clear(events);
     }
 
     /// How many events have come to the windows.

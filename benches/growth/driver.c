@@ -88,6 +88,23 @@ int command(char word[32], long *number)
 
 struct received received;
 
+static SaTimeT wall_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (SaTimeT)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* An event that is out of order: whatever is missing was published after the one before, so a
+ * lost-event that tells of it has come since then. */
+static void note_gap(void)
+{
+    received.gaps++;
+    if (received.times && received.lost_at < received.published_at)
+        received.silent++;
+}
+
 static void on_event(SaEvtSubscriptionIdT subscription, SaEvtEventHandleT event, SaSizeT size)
 {
     static uint64_t data[EVENT_BYTES_MAX / sizeof(uint64_t)];
@@ -98,9 +115,14 @@ static void on_event(SaEvtSubscriptionIdT subscription, SaEvtEventHandleT event,
     if (size == 0) {
         must(saEvtEventAttributesGet(event, NULL, NULL, NULL, NULL, NULL, &id), "AttributesGet");
         received.lost += id == SA_EVT_EVENTID_LOST;
+        received.lost_at = wall_ns();
     } else {
         must(saEvtEventDataGet(event, data, &bytes), "saEvtEventDataGet");
-        received.gaps += data[0] != received.next;
+        if (data[0] != received.next)
+            note_gap();
+        if (received.times)
+            must(saEvtEventAttributesGet(event, NULL, NULL, NULL, NULL, &received.published_at,
+                                         NULL), "saEvtEventAttributesGet");
         received.next = data[0] + 1;
         received.events++;
         if (received.count)

@@ -59,10 +59,16 @@ struct received {
     uint64_t events;
     /* Lost-events, and events whose sequence number was not the next one. */
     uint64_t lost, gaps;
+    /* Gaps for which no lost-event has come; counted if `times` is set. */
+    uint64_t silent;
     /* Sequence number that is expected next. */
     uint64_t next;
     /* How many of the next events are kept instead of freed. */
     uint64_t keep;
+    /* Publish time of the last event and when the last lost-event came, in ns since the epoch;
+     * `times` asks for them. */
+    SaTimeT published_at, lost_at;
+    int times;
     /* Where else the number of events is shown, or NULL. */
     volatile uint64_t *count;
 };

@@ -26,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from bench import SAEVTD, TOP, Service, build_driver, output_of
 
@@ -42,6 +43,8 @@ CORE = [("put", takers, size, 2000) for takers in (1, 8) for size in (64, 1024)]
     ("retain", 1, size, 2000) for size in (64, 1024)]
 # Bytes, and events that fit into the rings of outbox and inbox together.
 LINKED = [(64, 2400), (1024, 800)]
+# How often the daemon finds an outbox full of them: more than once, as other work varies a little.
+ROUNDS = 5
 
 
 class Count:
@@ -72,63 +75,114 @@ def core_program():
                 if message.get("executable") and message["target"]["name"] == "core_cost")
 
 
-def core(program, work, takers, size, events):
-    """Instructions for one event in the core."""
+def core(program, work, takers, size, events, **holds):
+    """Instructions for one event in the core, which holds so much of other things."""
     count = Count("*measured_*")
+    settings = [f"{key}={value}" for key, value in holds.items()]
     subprocess.run([*count.wrap, program, "drive", work, f"takers={takers}", f"bytes={size}",
-                    f"events={events}"], check=True, stdout=subprocess.DEVNULL)
+                    f"events={events}", *settings], check=True, stdout=subprocess.DEVNULL)
     return count.result() / events
 
 
-def publish(driver, size, events):
+class Scene:
+    """A service with one publisher and its takers, and what else it holds (`holds`).
+
+    `counted` maps roles, `daemon`, `publisher` and `subscriber`, to their counts.
+    """
+
+    def __init__(self, driver, size, events, counted, holds=None, takers=1):
+        def wrap(name):
+            return counted[name].wrap if name in counted else ()
+
+        # Names are looked up beforehand: the first call costs what the others do.
+        bound, holds = {"LD_BIND_NOW": "1"}, holds or {}
+        self.service = service = Service(driver, wrap=wrap("daemon"))
+        self.shared = shared = service.shared("count")
+        if "clients" in holds:
+            service.role("crowd", clients=holds["clients"])
+        if "retained" in holds:
+            service.role("retainer", events=holds["retained"])
+        channels = {"channels": holds.get("channels", 1)}
+        self.subscribers = [
+            service.role("subscriber", wrap("subscriber"), bound, shared=shared, **channels,
+                         subscriptions=holds.get("subscriptions", 1)) for _ in range(takers)]
+        self.publisher = service.role("publisher", wrap("publisher"), bound, window=events,
+                                      shared=shared, bytes=size, **channels)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.service.close()
+
+    def publish_to_outbox(self, events):
+        """Publishes while the daemon is stopped, so that all waits for it."""
+        daemon = self.service.daemon.process
+        daemon.send_signal(signal.SIGSTOP)
+        try:
+            while state_of(daemon.pid) != "T":
+                time.sleep(0.001)
+            self.publisher.ask(f"run {events}")
+        finally:
+            daemon.send_signal(signal.SIGCONT)
+
+    def publish_to_inbox(self, events):
+        """Publishes and waits until the daemon has delivered."""
+        self.publisher.ask(f"run {events}")
+        self.publisher.ask("settle")
+
+
+def state_of(pid):
+    """The letter for what a process does; T: stopped."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def publish(driver, size, events, holds=None):
     """Instructions for one saEvtEventPublish()."""
     count = Count("saEvtEventPublish")
-    with Service(driver) as service:
-        publisher = service.role("publisher", count.wrap, {"LD_BIND_NOW": "1"}, window=events,
-                                 shared=service.shared("count"), bytes=size)
-        service.daemon.process.send_signal(signal.SIGSTOP)
-        try:
-            publisher.ask(f"run {events}")
-        finally:
-            service.daemon.process.send_signal(signal.SIGCONT)
+    with Scene(driver, size, events, {"publisher": count}, holds) as scene:
+        scene.publish_to_outbox(events)
     return count.result() / events
 
 
-def dispatch(driver, size, events):
-    """Instructions for one event in saEvtDispatch(), callback included."""
+def dispatch_total(driver, size, events, runs, holds):
+    """Instructions in saEvtDispatch() for these commands, each after `number` events came."""
     count = Count("saEvtDispatch")
-    with Service(driver) as service:
-        shared = service.shared("count")
-        subscriber = service.role("subscriber", count.wrap, {"LD_BIND_NOW": "1"}, shared=shared)
-        publisher = service.role("publisher", window=events, shared=shared, bytes=size)
-        publisher.ask(f"run {events}")
-        publisher.ask("settle")
-        subscriber.ask(f"run {events}")
-    return count.result() / events
-
-
-def node_total(driver, takers, size, events):
-    """Instructions of a daemon in its life, with so many events in it."""
-    count = Count()
-    with Service(driver, wrap=count.wrap) as service:
-        shared = service.shared("count")
-        publisher = service.role("publisher", window=events, shared=shared, bytes=size)
-        for _ in range(takers):
-            service.role("subscriber", shared=shared)
-        service.daemon.process.send_signal(signal.SIGSTOP)
-        try:
-            publisher.ask(f"run {events}")
-        finally:
-            service.daemon.process.send_signal(signal.SIGCONT)
-        publisher.ask("settle")
+    with Scene(driver, size, events, {"subscriber": count}, holds) as scene:
+        for word, number in runs:
+            for begin in range(0, number, events):
+                part = min(events, number - begin)
+                scene.publish_to_inbox(part)
+                scene.subscribers[0].ask(f"{word} {part}")
     return count.result()
 
 
-def node(driver, takers, size, events):
-    """Instructions of the daemon for one event more."""
-    few = events // 4
-    more = node_total(driver, takers, size, events) - node_total(driver, takers, size, few)
-    return more / (events - few)
+def dispatch(driver, size, events, holds=None):
+    """Instructions for one event in saEvtDispatch(), callback included."""
+    before = [("keep", holds["unfreed"])] if holds and "unfreed" in holds else []
+    total = dispatch_total(driver, size, events, [*before, ("run", events)], holds)
+    if before:
+        total -= dispatch_total(driver, size, events, before, holds)
+    return total / events
+
+
+def node_total(driver, takers, size, events, rounds, holds):
+    """Instructions of a daemon in its life, with so many events in it."""
+    count = Count()
+    with Scene(driver, size, events, {"daemon": count}, holds, takers) as scene:
+        for _ in range(rounds):
+            scene.publish_to_outbox(events)
+            scene.publisher.ask("settle")
+            for subscriber in scene.subscribers:
+                subscriber.ask(f"run {events}")
+    return count.result()
+
+
+def node(driver, takers, size, events, holds=None):
+    """Instructions of the daemon for one event more; a start and an end cost the same."""
+    total = node_total(driver, takers, size, events, ROUNDS, holds)
+    return (total - node_total(driver, takers, size, events, 1, holds)) / (events * (ROUNDS - 1))
 
 
 def measure():

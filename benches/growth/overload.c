@@ -7,8 +7,9 @@
 
 /*
  * flood: channel, bytes.
- *   for N   publishes as fast as it can for N ms and takes no notice of refusals; then one event
- *           that arrives. Answers `published refused` so far.
+ *   for N   publishes as fast as it can for N ms and takes no notice of refusals
+ *   one     publishes one event with patience
+ * Both answer `published refused` so far.
  */
 int role_flood(void)
 {
@@ -26,6 +27,10 @@ int role_flood(void)
     while (command(word, &number)) {
         uint64_t end = now_ns() + (uint64_t)number * 1000000u;
 
+        if (!strcmp(word, "one")) {
+            data[0] = published++;
+            publish(event, data, bytes);
+        }
         while (now_ns() < end) {
             data[0] = published;
             if (saEvtEventPublish(event, data, bytes, &id) == SA_AIS_OK)
@@ -42,20 +47,20 @@ int role_flood(void)
  * slow: channel, pause (us between two events).
  *   for N    receives for N ms, slowly
  *   quick N  receives at full speed until nothing has come for N ms
- * Answers `events lost gaps silent next`: silent are gaps without a lost-event since the one
- * before, next is the number of the event that would come next.
+ * Answers `events lost gaps silent next`: silent are gaps without a lost-event, next is the number
+ * of the event that would come next.
  */
 int role_slow(void)
 {
     SaEvtHandleT library = library_open();
     SaEvtChannelHandleT channel = channel_open(library, argument_text("channel", "flood"), 0);
     useconds_t pause_us = (useconds_t)argument("pause", 1000);
-    uint64_t gaps = 0, lost = 0, silent = 0;
     struct pollfd wait = {.events = POLLIN};
     SaSelectionObjectT selection;
     char word[32];
     long number;
 
+    received.times = 1;
     subscribe(channel, 1);
     must(saEvtSelectionObjectGet(library, &selection), "saEvtSelectionObjectGet");
     wait.fd = (int)selection;
@@ -71,11 +76,6 @@ int role_slow(void)
                 continue;
             }
             must(saEvtDispatch(library, SA_DISPATCH_ONE), "saEvtDispatch");
-            if (received.gaps > gaps) {
-                silent += received.lost == lost;
-                gaps = received.gaps;
-                lost = received.lost;
-            }
             if (quick)
                 end = now_ns() + (uint64_t)number * 1000000u;
             else
@@ -83,7 +83,7 @@ int role_slow(void)
         }
         answer("%llu %llu %llu %llu %llu", (unsigned long long)received.events,
                (unsigned long long)received.lost, (unsigned long long)received.gaps,
-               (unsigned long long)silent, (unsigned long long)received.next);
+               (unsigned long long)received.silent, (unsigned long long)received.next);
     }
     return 0;
 }
