@@ -269,30 +269,40 @@ static int by_id(const void *one, const void *other)
     return (first > second) - (first < second);
 }
 
-/* Whatever has lapsed at the moment of a subscription, of a delivery or in between. */
+static SaTimeT now_ns(void)
+{
+    struct timespec now;
+    NEED(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (SaTimeT)now.tv_sec * SA_TIME_ONE_SECOND + now.tv_nsec;
+}
+
+/* Events that lapse while they and their copies for another subscription are still unread. */
 static void what_lapses_meanwhile_comes_once_at_most(void)
 {
+    const SaTimeT retention_ns = 300 * SA_TIME_ONE_MILLISECOND;
     struct place place = place_new();
     SaEvtChannelHandleT publisher = another(&place);
     size_t number = test_rounds(2000, 200);
+    SaTimeT lapsed_at;
     SaEvtEventIdT *ids;
     size_t index;
     size_t got;
-    for (index = 0; index < number; index++) {
-        publish_text(publisher, "short", LOWEST, 50 * SA_TIME_ONE_MILLISECOND);
-        if (index == number / 2)
-            subscribe_all(place.channel, 1);
-        if (index % 100 == 99 && index > number / 2) {
-            /* They overlap; each new one asks for what is still retained. */
-            subscribe_all(place.channel, 2);
-            CHECK_AIS(SA_AIS_OK, saEvtDispatch(library, SA_DISPATCH_ONE));
-            CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(place.channel, 2));
-        }
-    }
+    subscribe_all(place.channel, 1);
+    for (index = 0; index < number; index++)
+        publish_text(publisher, "short", LOWEST, retention_ns);
+    /* A new subscription that overlaps asks for what is still retained. */
     subscribe_all(place.channel, 2);
+    lapsed_at = now_ns() + retention_ns;
+    for (index = 3; now_ns() < lapsed_at; index++) {
+        subscribe_all(place.channel, (SaEvtSubscriptionIdT)index);
+        CHECK_AIS(SA_AIS_OK, saEvtDispatch(library, SA_DISPATCH_ONE));
+        CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(place.channel, (SaEvtSubscriptionIdT)index));
+        test_pause();
+    }
     publish_text(publisher, "sentinel", LOWEST, 0);
     for (got = 0; got == 0 || strcmp(log_delivery(got - 1).text, "sentinel") != 0; got++)
         await_deliveries(library, got + 1);
+    CHECK_EQ(number + 1, got);
     CHECK_EQ(got, log_deliveries());
     ids = calloc(got, sizeof *ids);
     NEED(ids != NULL);
