@@ -35,6 +35,7 @@ const GROWTHS: [Growth; 6] = [
 ];
 
 /// Nanoseconds for one event, middle of the runs of two scenes that take turns.
+#[allow(clippy::disallowed_methods)] // To measure is what a bench is for.
 fn compare(work: Work, sizes: [Size; 2]) -> [f64; 2] {
     let mut scenes = sizes.map(Scene::new);
     scenes.iter_mut().for_each(Scene::warm_up);
