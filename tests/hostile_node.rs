@@ -183,7 +183,7 @@ impl Node {
             _ => {}
         }
         let length = content.next_multiple_of(8) as u64;
-        if let Some(room) = ring.room(ring.written(), length) {
+        if let Some(room) = ring.room(ring.written(), length, &mut ring.read()) {
             inbox.write(priority, room, &header, packed, Source::Bytes(&data));
             ring.show(room.position + length);
         }

@@ -125,6 +125,7 @@ pub(super) struct Index {
     prefixes: Table,
     suffixes: Table,
     rest: Bucket,
+    version: u64,
 }
 
 /// Where a subscription is filed.
@@ -152,7 +153,13 @@ impl Index {
             prefixes: Table::new(hasher),
             suffixes: Table::new(hasher),
             rest: Bucket::default(),
+            version: 0,
         }
+    }
+
+    /// How often something was filed or taken out.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
     }
 
     /// Files a subscription.
@@ -164,6 +171,7 @@ impl Index {
         subscription: SubscriptionNo,
         filters: &Rc<Filters>,
     ) -> Result<(), Error> {
+        self.version += 1;
         let more = (filters.0.len() > 1).then(|| Rc::clone(filters));
         let entry = Entry { instance, subscription, filters: more };
         match place(filters) {
@@ -191,6 +199,7 @@ impl Index {
     }
 
     fn take_out(&mut self, filters: &Filters, removal: Removal) {
+        self.version += 1;
         match place(filters) {
             Place::Exact(value) => self.exact.remove(value, removal),
             Place::Prefix(value) => self.prefixes.remove(value, removal),

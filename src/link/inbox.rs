@@ -93,16 +93,23 @@ impl Inbox {
         if pad_bytes > 0 {
             self.store(priority, pad, &InHeader::first_word(InKind::Pad, pad_bytes as u32));
         }
-        self.store(priority, room.position, &header.encode());
-        self.store(priority, room.position + IN_HEADER as u64, attributes);
-        let position = room.position + (IN_HEADER + attributes.len()) as u64;
+        let bytes = IN_HEADER + attributes.len() + data.bytes();
+        let to = self.data(priority, room.position, bytes);
+        // SAFETY: `to` has room for the whole record, which begins with the header.
+        unsafe { to.cast::<[u8; IN_HEADER]>().write_unaligned(header.encode()) };
+        // SAFETY: still inside the record.
+        let to = unsafe { to.add(IN_HEADER) };
+        // SAFETY: `to` has room for what is left of the record; the attributes are the node's own.
+        unsafe { std::ptr::copy_nonoverlapping(attributes.as_ptr(), to, attributes.len()) };
+        // SAFETY: at most the end of the record.
+        let to = unsafe { to.add(attributes.len()) };
         match data {
-            Source::Bytes(bytes) => self.store(priority, position, bytes),
-            Source::Outbox(place) => {
-                let to = self.data(priority, position, place.bytes);
-                // SAFETY: `to` has room for the bytes inside this inbox's ring.
-                unsafe { place.copy_out(to) };
-            }
+            // SAFETY: as for the attributes.
+            Source::Bytes(bytes) => unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+            },
+            // SAFETY: `to` has room for the data, and is in an inbox.
+            Source::Outbox(place) => unsafe { place.copy_out(to) },
         }
     }
 
@@ -250,6 +257,17 @@ pub enum Source<'a> {
     Bytes(&'a [u8]),
     /// Straight from the publisher's outbox.
     Outbox(Place<'a>),
+}
+
+impl Source<'_> {
+    /// How many bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Outbox(place) => place.bytes,
+        }
+    }
 }
 
 /// The node has written what cannot be.

@@ -57,10 +57,18 @@ impl<'a> InRing<'a> {
     }
 
     /// Node: room for a record of `bytes` bytes after `tail`, the node's own note of where it
-    /// stands. `None` when there is no room, or the program's position makes no sense.
+    /// stands. `read` is where the program was when the node last looked; it is looked at again
+    /// only when that leaves no room, as the program writes there for each record it reads. `None`
+    /// when there is no room, or the program's position makes no sense.
     #[must_use]
-    pub fn room(&self, tail: u64, bytes: u64) -> Option<Room> {
-        let read = self.positions.read.0.load(Ordering::Acquire);
+    pub fn room(&self, tail: u64, bytes: u64, read: &mut u64) -> Option<Room> {
+        self.room_from(tail, bytes, *read).or_else(|| {
+            *read = self.read();
+            self.room_from(tail, bytes, *read)
+        })
+    }
+
+    fn room_from(&self, tail: u64, bytes: u64, read: u64) -> Option<Room> {
         let used = tail.wrapping_sub(read);
         let rest = self.rest(tail);
         // Never for a record that would not fit then: in an empty ring nobody can make room.

@@ -77,8 +77,10 @@ pub(super) struct Client {
     pub(super) gone: bool,
     /// In the queue of those that have work.
     pub(super) queued: bool,
-    /// Pages may be given back when it rests.
+    /// Has published since the last look whether it rests.
     pub(super) used: bool,
+    /// Is looked at from time to time to see whether it rests.
+    pub(super) watched: bool,
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     replies_bytes: usize,
     replies_with_descriptors: usize,
@@ -105,6 +107,7 @@ impl Client {
             gone: false,
             queued: false,
             used: false,
+            watched: false,
             replies: VecDeque::new(),
             replies_bytes: 0,
             replies_with_descriptors: 0,

@@ -12,12 +12,13 @@ mod journal;
 mod others;
 pub mod place;
 mod requests;
+mod rest;
 mod starts;
 mod turn;
 mod windows;
 
 use crate::evt::node::{Change, Genesis, Identity, Node};
-use crate::evt::{Priority, Span, Time};
+use crate::evt::{Span, Time};
 use crate::sys::descriptor::{self, Ready};
 use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
@@ -32,8 +33,6 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use windows::Inboxes;
 
-/// How long a link must rest before its pages are given back.
-const REST: Span = Span(1_000_000_000);
 /// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
 const MEND_PAUSE: Span = Span(1_000_000_000);
 /// Bytes of the longest line of log: what a pipe that is ready takes at once.
@@ -86,6 +85,8 @@ struct Server {
     idle_since: Option<Time>,
     start: u32,
     now: Time,
+    /// Room for what the epoll set reports.
+    ready: Vec<Ready>,
     buffer: Vec<u8>,
     attributes: Vec<u8>,
     ending: bool,
@@ -141,6 +142,7 @@ impl Server {
             changes: Vec::new(),
             work: VecDeque::new(),
             resting: VecDeque::new(),
+            ready: Vec::new(),
             buffer: vec![0; MESSAGE_BYTES_MAX],
             attributes: Vec::with_capacity(attributes_bytes),
             ending: false,
@@ -170,31 +172,21 @@ impl Server {
         self.watch(listener, libc::EPOLLIN as u32, token(LISTENER, 0, 0))
     }
 
-    /// Windows that have been written to give their pages back when they have rested.
-    fn note_used_windows(&mut self) {
-        for to in self.inboxes.take_used() {
-            let slot = to.process.0 as usize;
-            if let Some(client) = self.clients.get(slot).and_then(Option::as_ref) {
-                let key = (slot, client.generation);
-                self.resting.push_back((self.now.after(REST), key));
-            }
-        }
-    }
-
     fn watch(&self, member: BorrowedFd<'_>, events: u32, token: u64) -> io::Result<()> {
         descriptor::epoll_add(self.epoll.as_fd(), member.as_raw_fd(), events, token)
     }
 
     /// Looks at the descriptors, then gives turns to those that have work.
     fn step(&mut self) -> io::Result<()> {
-        let mut ready = Vec::new();
+        let mut ready = std::mem::take(&mut self.ready);
         let busy = !self.work.is_empty() || self.core.orphans() > 0;
         let wait = if busy { Some(0) } else { self.time_left() };
         descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, wait)?;
         self.now = clock::elapsed();
-        for ready in ready {
+        for ready in ready.drain(..) {
             self.note(ready);
         }
+        self.ready = ready;
         self.pass_time();
         for _ in 0..TURNS_BETWEEN_LOOKS {
             let Some((slot, generation)) = self.work.pop_front() else { break };
@@ -435,33 +427,7 @@ impl Server {
             self.accept();
             self.ending |= self.connected == 0;
         }
-        while self.resting.front().is_some_and(|(at, _)| *at <= self.now) {
-            if let Some((_, (slot, generation))) = self.resting.pop_front() {
-                self.give_back(slot, generation);
-            }
-        }
-    }
-
-    /// Gives the pages of a link that rests back to the system.
-    fn give_back(&mut self, slot: usize, generation: u32) {
-        let Some(client) = self.client(slot, generation) else { return };
-        if client.used {
-            return;
-        }
-        let process = client.process;
-        if let Some(linked) = client.linked.as_mut() {
-            for priority in Priority::ALL {
-                let next = &mut linked.next[priority.index()];
-                *next = linked.outbox.give_back(priority, *next);
-            }
-        }
-        for to in self.inboxes.of_process(process) {
-            if let Some(window) = self.inboxes.get_mut(to)
-                && window.used
-            {
-                window.give_back();
-            }
-        }
+        self.look_at_rest();
     }
 
     /// Takes what programs have published so far, notes a clean end, and leaves.

@@ -7,7 +7,6 @@ use crate::evt::node::{Cost, Credit, Drained, Fault, Publication, Target};
 use crate::evt::{EventId, InstanceNo, Priority, Span};
 use crate::link::outring::{OutRing, Seen};
 use crate::link::record::{OUT_HEADER, OutHeader};
-use crate::sys::clock;
 use std::rc::Rc;
 
 /// Records of one ring taken in one turn: enough that showing and ringing cost little for each.
@@ -324,7 +323,7 @@ impl Server {
 
     /// Makes everything that has happened last, and shows it to those it is for.
     fn show_effects(&mut self) {
-        for to in self.inboxes.take_backlogged() {
+        while let Some(to) = self.inboxes.pop_backlogged() {
             self.refill(to);
         }
         self.record_changes();
@@ -374,9 +373,7 @@ impl Server {
             return true;
         }
         if client.used {
-            client.used = false;
-            let key = (slot, client.generation);
-            self.resting.push_back((clock::elapsed().after(super::REST), key));
+            self.note_use(slot);
         }
         false
     }

@@ -18,11 +18,16 @@ pub(super) struct Window {
     bell: OwnedFd,
     /// Where the node stands, by priority; shown to the program at the end of a batch.
     tails: [u64; Priority::LEVELS],
-    changed: bool,
+    /// Where the program was when the node last looked, by priority.
+    reads: [u64; Priority::LEVELS],
+    /// Priorities with records that are not shown yet, a bit for each.
+    changed: u8,
     /// The node's queue holds more for it.
     pub(super) backlog: bool,
     /// Written to since its pages were last given back.
-    pub(super) used: bool,
+    used: bool,
+    /// Written to since the last look whether it rests.
+    touched: bool,
 }
 
 impl Window {
@@ -30,16 +35,20 @@ impl Window {
     /// of a restored one make no sense.
     pub(super) fn new(inbox: Inbox, bell: OwnedFd) -> Option<Self> {
         let mut tails = [0; Priority::LEVELS];
+        let mut reads = [0; Priority::LEVELS];
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
-            let right = written.is_multiple_of(UNIT) && ring.room(written, 0).is_some();
+            let mut read = ring.read();
+            let right = written.is_multiple_of(UNIT) && ring.room(written, 0, &mut read).is_some();
             if !right {
                 return None;
             }
             tails[priority.index()] = written;
+            reads[priority.index()] = read;
         }
-        Some(Self { inbox, bell, tails, changed: false, backlog: false, used: false })
+        let (backlog, used, touched) = (false, false, false);
+        Some(Self { inbox, bell, tails, reads, changed: 0, backlog, used, touched })
     }
 
     /// Whether the node that died held more for this handle than the window did.
@@ -54,31 +63,32 @@ impl Window {
         attributes: &[u8],
         data: Source<'_>,
     ) -> Option<u64> {
-        let tail = self.tails[priority.index()];
-        let room = self.inbox.ring(priority).room(tail, u64::from(header.bytes))?;
+        let (tail, read) = (self.tails[priority.index()], &mut self.reads[priority.index()]);
+        let room = self.inbox.ring(priority).room(tail, u64::from(header.bytes), read)?;
         self.inbox.write(priority, room, header, attributes, data);
         let end = room.position + u64::from(header.bytes);
         self.tails[priority.index()] = end;
-        self.changed = true;
+        self.changed |= 1 << priority.number();
         self.used = true;
+        self.touched = true;
         Some(end)
     }
 
     /// Shows what was written and rings if the program sleeps.
     fn show(&mut self) {
-        if self.changed {
-            for priority in Priority::ALL {
+        for priority in Priority::ALL {
+            if self.changed & 1 << priority.number() != 0 {
                 self.inbox.ring(priority).show(self.tails[priority.index()]);
             }
         }
-        self.changed = false;
+        self.changed = 0;
         self.ring();
     }
 
     fn ring(&self) {
         if self.inbox.agent_bell().must_ring() {
             // A full socket means that the program has rings to take off: it is readable.
-            let _ = socket::send(self.bell.as_fd(), &[1], &[]);
+            socket::ring(self.bell.as_fd());
         }
     }
 
@@ -93,9 +103,16 @@ impl Window {
         self.inbox.room_bell().fall_asleep();
     }
 
+    /// Whether it was written to since this was last asked.
+    pub(super) const fn take_touch(&mut self) -> bool {
+        std::mem::replace(&mut self.touched, false)
+    }
+
     /// Gives pages of rings that are empty back to the system.
     pub(super) fn give_back(&mut self) {
-        self.used = false;
+        if !std::mem::replace(&mut self.used, false) {
+            return;
+        }
         for priority in Priority::ALL {
             self.inbox.give_back(priority, self.tails[priority.index()]);
         }
@@ -170,11 +187,9 @@ impl Inboxes {
         self.answered.retain(|to| to.process != process);
     }
 
-    /// The handles of a process that have a window.
-    pub(super) fn of_process(&self, process: ProcessKey) -> Vec<Target> {
-        let row = self.table.get(process.0 as usize).map_or(&[][..], Vec::as_slice);
-        let numbers = (0_u32..).zip(row).filter(|(_, window)| window.is_some());
-        numbers.map(|(number, _)| Target { process, library: LibraryNo(number) }).collect()
+    /// The windows of a process.
+    pub(super) fn windows_of(&mut self, process: ProcessKey) -> impl Iterator<Item = &mut Window> {
+        self.table.get_mut(process.0 as usize).into_iter().flatten().flatten()
     }
 
     /// The handles of a process for which the node's queue holds more.
@@ -243,14 +258,14 @@ impl Inboxes {
         self.changed = changed;
     }
 
-    /// The handles whose windows have been written to for the first time since they rested.
-    pub(super) fn take_used(&mut self) -> Vec<Target> {
-        std::mem::take(&mut self.newly_used)
+    /// A handle whose window has been written to for the first time since it gave its pages back.
+    pub(super) fn pop_used(&mut self) -> Option<Target> {
+        self.newly_used.pop()
     }
 
-    /// The handles whose queue has become non-empty since the last call.
-    pub(super) fn take_backlogged(&mut self) -> Vec<Target> {
-        std::mem::take(&mut self.backlogged)
+    /// A handle whose queue has become non-empty.
+    pub(super) fn pop_backlogged(&mut self) -> Option<Target> {
+        self.backlogged.pop()
     }
 }
 
@@ -264,7 +279,7 @@ impl Windows for Inboxes {
         let Self { table, in_flight, changed, newly_used, .. } = self;
         let window = table.get_mut(to.process.0 as usize)?.get_mut(to.library.0 as usize)?;
         let window = window.as_mut()?;
-        let (was_changed, was_used) = (window.changed, window.used);
+        let (was_changed, was_used) = (window.changed != 0, window.used);
         let end = match &delivery.what {
             What::Lost => window.put(
                 Priority::HIGHEST,

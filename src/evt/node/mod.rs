@@ -14,6 +14,7 @@ mod interface;
 mod open;
 mod publish;
 mod restore;
+mod route;
 mod spread;
 mod subscribe;
 
@@ -33,6 +34,7 @@ use super::slab::Slab;
 use super::subscription::Instance;
 use super::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Limits, Name, SubscriptionNo};
 use foldhash::fast::FixedState;
+use route::Route;
 use spread::FanOut;
 use std::collections::{BTreeMap, HashMap};
 
@@ -48,6 +50,7 @@ struct Process {
     slots: Vec<u32>,
     instances: u64,
     account: Account,
+    route: Route,
 }
 
 /// A library handle.

@@ -1,5 +1,6 @@
 //! Processes, library handles, channels and open instances: coming and going.
 
+use super::route::Route;
 use super::{
     Account, Change, Channel, Identity, Library, NO_INSTANCE, Node, Process, ProcessKey, Queue,
     Target,
@@ -27,6 +28,7 @@ impl Node {
             slots: Vec::new(),
             instances: 0,
             account: Account::default(),
+            route: Route::default(),
         };
         self.processes.insert(process).map(ProcessKey)
     }
@@ -232,6 +234,7 @@ impl Node {
         let owner = &mut self.processes[instance.process.0];
         owner.slots[instance.number.slot() as usize] = NO_INSTANCE;
         owner.instances -= 1;
+        owner.route.forget();
         let channel = &mut self.channels[instance.channel];
         for subscription in &instance.subscriptions {
             channel.index.remove_instance(key, &subscription.filters);

@@ -2,7 +2,9 @@
 
 use super::drain::stored;
 use super::{Change, Credit, Windows};
-use super::{Cost, Data, Delivery, EventRecord, Fault, Node, ProcessKey, Publication, What};
+use super::{
+    Cost, Data, Delivery, EventRecord, Fault, Node, Process, ProcessKey, Publication, What,
+};
 use crate::evt::retention::Retained;
 use crate::evt::{AttributesRef, OpenFlags, Span, SubscriptionNo, Time};
 use std::rc::Rc;
@@ -69,10 +71,10 @@ fn fetch(data_bytes: u64, into: &mut Vec<u8>, windows: &mut dyn Windows) -> Opti
 }
 
 /// Where a publication comes from, judged.
-struct Source<'a> {
-    channel: u32,
-    user: u32,
-    attributes: AttributesRef<'a>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    pub(super) channel: u32,
+    pub(super) user: u32,
 }
 
 impl Node {
@@ -98,19 +100,20 @@ impl Node {
         now: Time,
         windows: &mut dyn Windows,
     ) -> Result<Cost, Fault> {
-        let Some(source) = self.judge(process, publication)? else { return Ok(Cost::default()) };
+        let Some((source, matches)) = self.route(process, publication)? else {
+            return Ok(Cost::default());
+        };
         let retained = publication.retention > Span::ZERO;
         if retained {
-            self.spend(process, &source, publication)?;
+            self.spend(process, source, publication)?;
         }
-        let matches = self.find_takers(&source);
         let number = self.scratch.takers.len();
         let split = number > batch.max(1) as usize;
         let mut scratch = std::mem::take(&mut self.scratch.data);
         let deadline = now.after(publication.retention);
         let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
         let ready = if retained {
-            passage.record(windows).map(|record| self.retain(&source, record, deadline))
+            passage.record(windows).map(|record| self.retain(source, record, deadline))
         } else if split {
             passage.record(windows).map(|_| ())
         } else if number > 1 {
@@ -155,7 +158,9 @@ impl Node {
         now: Time,
         windows: &mut dyn Windows,
     ) -> Result<Cost, Fault> {
-        let Some(source) = self.judge(process, publication)? else { return Ok(Cost::default()) };
+        let Some((source, attributes)) = self.judge(process, publication)? else {
+            return Ok(Cost::default());
+        };
         let known = self.channels[source.channel].retention.contains(publication.id);
         let bytes = EventRecord::bytes_of(publication.attributes.len(), publication.data_bytes);
         let fits = self.ledger.fits(&self.limits, source.user, bytes);
@@ -163,42 +168,52 @@ impl Node {
             let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
             if let Some(record) = passage.record(windows) {
-                self.retain(&source, record, deadline);
+                self.retain(source, record, deadline);
             }
         }
-        let matches = self.find_takers(&source);
+        let matches = self.find_takers(source.channel, attributes);
         self.begin_fan_out(process, None, now);
         Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) })
     }
 
     /// Judges what a client wrote; `None` if the instance is unknown.
-    fn judge<'a>(
+    pub(super) fn judge<'a>(
         &self,
         process: ProcessKey,
         publication: &Publication<'a>,
-    ) -> Result<Option<Source<'a>>, Fault> {
+    ) -> Result<Option<(Source, AttributesRef<'a>)>, Fault> {
         let Some(key) = self.instance_key(process, publication.instance) else { return Ok(None) };
         let instance = &self.instances[key];
         let owner = &self.processes[process.0];
-        let permitted =
-            instance.flags.contains(OpenFlags::PUBLISHER) && owner.account.holds(publication.id);
-        if !permitted {
+        if !instance.flags.contains(OpenFlags::PUBLISHER) {
             return Err(Fault::Malformed);
         }
-        if publication.data_bytes > self.limits.event_bytes_max {
-            return Err(Fault::TooBig);
-        }
+        self.permits(owner, publication)?;
         let attributes =
             AttributesRef::parse(publication.attributes).map_err(|_| Fault::Malformed)?;
         attributes.within(&self.limits).map_err(|_| Fault::TooBig)?;
-        Ok(Some(Source { channel: instance.channel, user: owner.identity.uid, attributes }))
+        let source = Source { channel: instance.channel, user: owner.identity.uid };
+        Ok(Some((source, attributes)))
+    }
+
+    /// What is judged of every publication, whatever way it goes.
+    pub(super) fn permits(
+        &self,
+        owner: &Process,
+        publication: &Publication<'_>,
+    ) -> Result<(), Fault> {
+        if !owner.account.holds(publication.id) {
+            return Err(Fault::Malformed);
+        }
+        let fits = publication.data_bytes <= self.limits.event_bytes_max;
+        if fits { Ok(()) } else { Err(Fault::TooBig) }
     }
 
     /// Takes the credit for a retained event.
     fn spend(
         &mut self,
         process: ProcessKey,
-        source: &Source<'_>,
+        source: Source,
         publication: &Publication<'_>,
     ) -> Result<(), Fault> {
         let bytes = EventRecord::bytes_of(publication.attributes.len(), publication.data_bytes);
@@ -213,7 +228,7 @@ impl Node {
         Ok(())
     }
 
-    fn retain(&mut self, source: &Source<'_>, record: Rc<EventRecord>, deadline: Time) {
+    fn retain(&mut self, source: Source, record: Rc<EventRecord>, deadline: Time) {
         let incarnation = self.channels[source.channel].incarnation;
         self.changes.push(Change::Retained { incarnation, record: Rc::clone(&record), deadline });
         self.store(source.channel, Retained { record, deadline, user: Some(source.user) });
@@ -221,14 +236,14 @@ impl Node {
 
     /// Collects the takers in the scratch list, each with its first matching subscription; gives
     /// the number of comparisons.
-    fn find_takers(&mut self, source: &Source<'_>) -> u32 {
+    pub(super) fn find_takers(&mut self, channel: u32, attributes: AttributesRef<'_>) -> u32 {
         self.publications += 1;
         let serial = self.publications;
         let Self { channels, instances, scratch, .. } = self;
-        let channel = &mut channels[source.channel];
+        let channel = &mut channels[channel];
         channel.publications += 1;
         scratch.takers.clear();
-        channel.index.matches(source.attributes, |key, subscription| {
+        channel.index.matches(attributes, |key, subscription| {
             let instance = &mut instances[key];
             if instance.found.0 == serial {
                 let taker = &mut scratch.takers[instance.found.1 as usize];
