@@ -4,6 +4,8 @@
 //! may grow. `drive WORK [KEY=VALUE...]` does one piece of work once, for a counter of
 //! instructions: WORK is `put`, `queue` or `retain`, the keys are those of [`Size`] and `events`.
 
+#![allow(clippy::disallowed_methods)] // It measures time.
+
 mod scene;
 
 use scene::{Scene, Size};

@@ -1,8 +1,8 @@
 """A publisher without regard against a subscriber that is too slow, and what others notice.
 
 The others are a pair that plays ping-pong: first alone, then beside programs that use as much CPU
-as they get, then beside the flood. Once all share one CPU, against one such hog; once they run where
-the system puts them, against two, as the flood keeps the daemon busy too.
+as they get, then beside the flood. Once all share one CPU, against one such hog; once they run
+where the system puts them, against two, as the flood keeps the daemon busy too.
 """
 
 import os

@@ -4,8 +4,8 @@
     run.py [--repetitions N] [--only WORD] [LINE...]
 
 Lines: growth memory start overload counts calls allocations; default all. Needs `make`; every
-daemon is started here, in a directory of its own. Prints a table with a verdict for each target and writes
-JSON to benches/results. The exit status is 1 if a target was missed.
+daemon is started here, in a directory of its own. Prints a table with a verdict for each target and
+writes JSON to benches/results. The exit status is 1 if a target was missed.
 """
 
 import argparse
