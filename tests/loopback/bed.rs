@@ -114,6 +114,11 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).map_or(0, Iterator::count)
     }
 
+    /// The same when it has done all there was to do, also what comes behind an answer.
+    pub(crate) fn descriptors_at_rest(&self) -> usize {
+        until(|| self.field("State").starts_with('S').then(|| self.descriptors()))
+    }
+
     pub(crate) fn mappings(&self) -> usize {
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.pid()));
         maps.map_or(0, |maps| maps.lines().count())
