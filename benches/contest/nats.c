@@ -6,6 +6,8 @@
 
 #include <nats/nats.h>
 
+#include <stdio.h>
+
 static natsConnection *connection;
 static natsSubscription *subscription;
 static const char *subject;
@@ -18,7 +20,9 @@ static void check(natsStatus status, const char *what)
 
 static const char *version(void)
 {
-    return nats_GetVersion();
+    static char text[32];
+    snprintf(text, sizeof text, "libnats %s", nats_GetVersion());
+    return text;
 }
 
 static void connect_once(void)

@@ -19,7 +19,7 @@ static const char *version(void)
     static char text[32];
     int major, minor, patch;
     zmq_version(&major, &minor, &patch);
-    snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+    snprintf(text, sizeof text, "libzmq %d.%d.%d", major, minor, patch);
     return text;
 }
 
