@@ -1,7 +1,7 @@
 //! Giving the pages of links that rest back to the system.
 //!
-//! Every link that has been used is looked at once in [`REST`], however often it works and sleeps in
-//! between. One that was not used since the last look gives its pages back and is not looked at
+//! Every link that has been used is looked at once in [`REST`], however often it works and sleeps
+//! in between. One that was not used since the last look gives its pages back and is not looked at
 //! again before it is used.
 
 use super::Server;

@@ -1,6 +1,7 @@
-//! Where a process's last publication went. Most programs publish one kind of event after the
-//! other, and then the next one needs no matching: it goes the same way as long as the subscriptions
-//! of the channel are the same.
+//! Where a process's last publication went.
+//!
+//! Most programs publish one event after the other of the same kind. Then the next one needs no
+//! matching: it goes the same way as long as the subscriptions of the channel are the same.
 
 use super::publish::Source;
 use super::{Fault, InstanceNo, Node, ProcessKey, Publication};
