@@ -242,7 +242,11 @@ impl Place<'_> {
     /// Copies the bytes to the end of `into`, which has room for them.
     pub fn append_to(&self, into: &mut Vec<u8>) {
         let start = into.len();
-        into.resize(start + self.bytes, 0);
-        self.outbox.read(self.priority, self.position, self.skip, &mut into[start..]);
+        assert!(into.capacity() - start >= self.bytes, "the caller has made room");
+        let to = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+        // SAFETY: `to` has room for the bytes and is not shared.
+        unsafe { self.copy_out(to) };
+        // SAFETY: so many bytes have just been written behind `start`.
+        unsafe { into.set_len(start + self.bytes) };
     }
 }

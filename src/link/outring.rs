@@ -147,7 +147,8 @@ impl<'a> OutRing<'a> {
 
     /// Never zero, so that fresh memory is no commit.
     const fn lap(&self, position: u64) -> u64 {
-        (position / self.bytes + 1) & (u64::MAX >> LAP_SHIFT)
+        // A shift, since this is done for every record on both sides.
+        ((position >> self.bytes.trailing_zeros()) + 1) & (u64::MAX >> LAP_SHIFT)
     }
 
     fn commit_word(&self, position: u64) -> &'a AtomicU64 {
