@@ -79,6 +79,7 @@ impl Server {
             }
         };
         let requests = self.handle_requests(slot, more, &mut budget);
+        self.spent += TURN_COST - budget;
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };

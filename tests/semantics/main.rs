@@ -9,6 +9,7 @@ mod overflow;
 mod publishing;
 mod recovery;
 mod retention;
+mod route;
 mod spread;
 
 use SaEvt::evt::node::{
