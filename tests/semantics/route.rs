@@ -9,7 +9,7 @@ fn what_is_published_again_goes_to_whoever_subscribes_at_that_moment() {
     let (publisher, one, two) = (desk.process(), desk.process(), desk.process());
     let from = desk.open(publisher, CHANNEL);
     let (first, second) = (desk.open(one, CHANNEL), desk.open(two, CHANNEL));
-    let mut say = |desk: &mut Desk| {
+    let say = |desk: &mut Desk| {
         desk.say(from, "a");
         (desk.heard(one), desk.heard(two))
     };
