@@ -20,6 +20,8 @@ mod configuration;
 mod killing;
 #[path = "loopback/limits.rs"]
 mod limits;
+#[path = "loopback/moving.rs"]
+mod moving;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         clients::TESTS,
         stopped::TESTS,
         autostart::TESTS,
+        moving::TESTS,
     ]
     .concat();
     let chosen = |test: &&Test| words.is_empty() || words.iter().any(|word| test.0.contains(word));

@@ -12,7 +12,6 @@ use crate::sys::process;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Retained events of which an instance remembers that it had them, before it asks the node which
@@ -174,7 +173,8 @@ pub(super) struct Instance {
     pub(super) number: InstanceNo,
     pub(super) library: Arc<Library>,
     pub(super) flags: OpenFlags,
-    pub(super) incarnation: OnceLock<Incarnation>,
+    /// What the node calls the channel, once it is open.
+    incarnation: Mutex<Option<Incarnation>>,
     pub(super) events: RwLock<EventTable>,
     pub(super) subscriptions: Mutex<Subscriptions>,
     pub(super) had: Mutex<Had>,
@@ -190,7 +190,7 @@ impl Instance {
             number: InstanceNo::new(taken.slot as u32, taken.generation),
             library,
             flags,
-            incarnation: OnceLock::new(),
+            incarnation: Mutex::new(None),
             events: RwLock::new(EventTable::new(taken.slot, &mut draw)),
             subscriptions: Mutex::default(),
             had: Mutex::default(),
@@ -200,6 +200,14 @@ impl Instance {
 
     pub(super) fn version(&self) -> Version {
         self.library.version
+    }
+
+    pub(super) fn incarnation(&self) -> Option<Incarnation> {
+        *self.incarnation.lock()
+    }
+
+    pub(super) fn set_incarnation(&self, incarnation: Incarnation) {
+        *self.incarnation.lock() = Some(incarnation);
     }
 
     pub(super) fn close(&self) {

@@ -1,5 +1,6 @@
 //! One connected program, from the node's side.
 
+use super::arrival::Arrival;
 use crate::evt::node::ProcessKey;
 use crate::evt::{Error, Priority};
 use crate::link::outbox::Outbox;
@@ -64,6 +65,8 @@ pub(super) struct Client {
     pub(super) gone: bool,
     /// In the queue of those that have work.
     pub(super) queued: bool,
+    /// It is a private daemon that moves here, and this has come from it.
+    pub(super) arrival: Option<Arrival>,
     /// Pages may be given back when it rests.
     pub(super) used: bool,
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
@@ -89,6 +92,7 @@ impl Client {
             readable: true,
             gone: false,
             queued: false,
+            arrival: None,
             used: false,
             replies: VecDeque::new(),
             replies_bytes: 0,

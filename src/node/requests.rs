@@ -4,7 +4,7 @@ use super::client::{Client, Linked, Waiting};
 use super::windows::Window;
 use super::{Server, log};
 use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
-use crate::evt::{Error, EventId, InstanceNo, LibraryNo, Priority};
+use crate::evt::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Priority};
 use crate::link::POSITION_MAX;
 use crate::link::inbox::Inbox;
 use crate::link::outbox::Outbox;
@@ -29,6 +29,14 @@ fn only(code: Result<(), Error>) -> Answer {
     (code, reply::Body::None, Vec::new())
 }
 
+/// The answer that says which channel it is.
+fn opened(outcome: Result<Incarnation, Error>) -> Answer {
+    match outcome {
+        Ok(incarnation) => (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
+        Err(error) => only(Err(error)),
+    }
+}
+
 impl Server {
     /// Handles the requests that are due. True if one must wait for publications before it.
     /// `more`: there are publications that could not be taken yet; without them, what a program
@@ -40,6 +48,10 @@ impl Server {
             if !client.is_due(&waiting.request.barrier) && (more || !client.gone) {
                 return true;
             }
+            if self.waits_for_arrival(slot) {
+                return true;
+            }
+            let Some(client) = self.clients[slot].as_mut() else { return false };
             let Some(waiting) = client.requests.pop_front() else { return false };
             let process = client.process;
             let id = waiting.request.id;
@@ -69,12 +81,8 @@ impl Server {
                 if asynchronous {
                     self.inboxes.note_answer(Target { process, library });
                 }
-                let opened =
-                    self.core.channel_open(process, library, instance, &name, flags, names_are_dns);
-                opened.map_or_else(
-                    |error| only(Err(error)),
-                    |incarnation| (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
-                )
+                let core = &mut self.core;
+                opened(core.channel_open(process, library, instance, &name, flags, names_are_dns))
             }
             Body::Close { instance } => {
                 self.core.channel_close(process, instance);
@@ -93,7 +101,7 @@ impl Server {
             Body::RetentionClear { instance, id } => self.retention_clear(process, instance, id),
             Body::RestoreInstance { library, instance, incarnation, flags } => {
                 let to = Target { process, library };
-                only(self.restore_instance(slot, to, instance, incarnation, flags))
+                opened(self.restore_instance(slot, to, instance, incarnation, flags))
             }
             Body::Credit { events, bytes } => self.credit(slot, process, events, bytes),
             Body::Refill { library } => {
@@ -110,6 +118,9 @@ impl Server {
                 let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
+            body @ (Body::MoveChannel { .. } | Body::MoveRetained { .. } | Body::MoveEnd) => {
+                only(self.arrive(slot, process, body))
+            }
         }
     }
 
@@ -118,14 +129,15 @@ impl Server {
         slot: usize,
         to: Target,
         instance: InstanceNo,
-        incarnation: crate::evt::Incarnation,
+        incarnation: Incarnation,
         flags: crate::evt::OpenFlags,
-    ) -> Result<(), Error> {
-        self.core.restore_instance(to.process, to.library, instance, incarnation, flags)?;
+    ) -> Result<Incarnation, Error> {
+        let (process, library) = (to.process, to.library);
+        let channel = self.core.restore_instance(process, library, instance, incarnation, flags)?;
         if self.had_backlog(slot, to.library) {
             self.core.mark_lost(to.process, instance);
         }
-        Ok(())
+        Ok(channel)
     }
 
     fn unlink(&mut self, slot: usize, name: &crate::evt::Name) -> Result<(), Error> {

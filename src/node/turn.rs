@@ -53,6 +53,7 @@ impl Server {
             }
         };
         let waits = self.handle_requests(slot, more);
+        let more = self.admit(slot) || more;
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };

@@ -46,7 +46,7 @@ impl Node {
         account.subscriptions += 1;
         subscriber.subscriptions.insert(at, Subscription { number, filters: Rc::clone(&filters) });
         self.settle(key);
-        self.replay(key, number, &filters, now);
+        self.replay(key, number, &filters, 0, now);
         let library = self.instances[key].library;
         self.drain_library(library, now, windows);
         Ok(())
@@ -68,15 +68,23 @@ impl Node {
         }
     }
 
-    /// Queues the retained events of the channel for a new subscription, at each priority.
-    fn replay(&mut self, key: u32, number: SubscriptionNo, filters: &Rc<Filters>, now: Time) {
+    /// Queues the retained events of the channel from the one numbered `from` on for a
+    /// subscription, at each priority.
+    pub(super) fn replay(
+        &mut self,
+        key: u32,
+        number: SubscriptionNo,
+        filters: &Rc<Filters>,
+        from: u64,
+        now: Time,
+    ) {
         let instance = &self.instances[key];
         let retention = &self.channels[instance.channel].retention;
         let queue = &mut self.libraries[instance.library].queue;
         let last = self.retained_serial;
         for priority in Priority::ALL {
             let taker = |record: &EventRecord| record.matches(filters).then_some(number);
-            if let Some((first, ..)) = retention.next(priority, (0, last), now, taker) {
+            if let Some((first, ..)) = retention.next(priority, (from, last), now, taker) {
                 let subscription = (number, filters);
                 queue.push_replay(priority, key, instance.channel, subscription, (first, last));
             }
