@@ -33,7 +33,7 @@ struct Arguments {
     #[arg(long, hide = true)]
     autostart: bool,
     /// Move to the system service that listens here, when there is one
-    #[arg(long, hide = true, value_name = "PATH")]
+    #[arg(long, hide = true)]
     yield_to: Option<PathBuf>,
 }
 

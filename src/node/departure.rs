@@ -4,10 +4,11 @@
 //! retained events over, sends its programs there, and leaves.
 //!
 //! First everything is handed over while the programs wait; a service that takes nothing costs them
-//! no more than that. Then their connections end, so that publishers see that nobody is there, what
-//! they have published meanwhile is taken and handed over too, and only when the service has said
-//! that all of it has arrived is a program told where to go: from then on the service writes to
-//! the program's memory. If the second part fails, this daemon begins anew, as after a restart in order.
+//! no more than that. Then their connections end, so that publishers see that nobody is there, and
+//! what they have published meanwhile is taken and handed over too. Only when the service has said
+//! that all of it has arrived is a program told where to go: from then on the service writes to the
+//! memory of the program. If the second part fails, this daemon begins anew, as after a restart in
+//! order.
 //!
 //! A link to the service's socket in place of its own tells programs that come later.
 
