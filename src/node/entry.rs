@@ -82,7 +82,7 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
             to.extend_from_slice(&id.0.to_le_bytes());
         }),
         Entry::Clean => framed(to, 7, |_| {}),
-        Entry::Moved { incarnation, user, private } => framed(to, 8, |to| {
+        Entry::Moved { incarnation, user, private } => framed(to, 9, |to| {
             to.extend_from_slice(&incarnation.0.to_le_bytes());
             to.extend_from_slice(&user.to_le_bytes());
             to.extend_from_slice(&private.0.to_le_bytes());
@@ -185,7 +185,7 @@ fn decode_content(kind: u8, mut content: &[u8]) -> Option<Entry> {
             id: EventId(u64::from_le_bytes(take(from)?)),
         },
         7 => Entry::Clean,
-        8 => Entry::Moved {
+        9 => Entry::Moved {
             incarnation: incarnation(from)?,
             user: u32::from_le_bytes(take(from)?),
             private: incarnation(from)?,
