@@ -3,7 +3,10 @@
 #   make                         release build; build/lib and build/sbin are usable in place
 #   make demo                    installs into build/demo-root and runs examples/demo.sh
 #   make test                    everything that can be checked on this machine
+#   make bench-growth            what the product costs, and that it does not grow; BENCH names lines
+#   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
+#   make bench                   measures beside peers; BENCH_RUNS, BENCH_SECONDS, BENCH_ONLY, ...
 #   make install PREFIX=/usr     also DESTDIR, LIBDIR, INCLUDEDIR, MANDIR; never touches /etc
 #
 # Packagers: give the same PREFIX to `make` and to `make install`. It is built into the library as
@@ -40,7 +43,7 @@ RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard 
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test fuzz install uninstall clean
+.PHONY: all demo test fuzz bench bench-growth bench-budget install uninstall clean
 .DELETE_ON_ERROR:
 
 all: build/lib/libSaEvt.so build/sbin/saevtd
@@ -122,6 +125,20 @@ fuzz:
 	@echo 'FUZZ_SEED=$(FUZZ_SEED)'
 	SAEVT_FUZZ_RUNS=$(FUZZ_RUNS) SAEVT_FUZZ_SEEDS=$(FUZZ_SEEDS) SAEVT_FUZZ_SEED=$(FUZZ_SEED) \
 	    $(CARGO) test --locked --test fuzz_replay --test hostile_node
+
+# benches/README.md says what is measured. Installs what the peers need if this is root.
+bench: all
+	benches/contest/run --install
+	@$(MAKE) --no-print-directory bench-growth
+
+# Lines and options of benches/growth/run.py; nothing: all lines.
+BENCH ?=
+bench-growth: all
+	benches/growth/run.py $(BENCH)
+
+# What a test stage allows, as counted now: commit it with the change that costs or saves, say why.
+bench-budget: all
+	benches/growth/instructions.py --renew
 
 clean:
 	rm -rf build

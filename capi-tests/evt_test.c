@@ -14,9 +14,10 @@ static unsigned long failed_choices;
 static unsigned long skips;
 static pthread_mutex_t count_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Read by the signal handler; a torn pair would only name a wrong line. */
-static const char *volatile place_file = "start";
-static volatile int place_line;
+/* Set by all threads and read by the signal handler, which may take no lock: by the atomic
+ * builtins, as C99 has none. A torn pair would only name a wrong line. */
+static const char *place_file = "start";
+static int place_line;
 
 static void write_text(const char *text)
 {
@@ -35,7 +36,7 @@ static void watchdog_bites(int signal_number)
 {
     char digits[16];
     size_t at = sizeof digits - 1;
-    int line = place_line;
+    int line = __atomic_load_n(&place_line, __ATOMIC_RELAXED);
     (void)signal_number;
     digits[at] = '\0';
     do {
@@ -47,7 +48,7 @@ static void watchdog_bites(int signal_number)
     write_text(" ");
     write_text(role);
     write_text(" does not get past ");
-    write_text(place_file);
+    write_text(__atomic_load_n(&place_file, __ATOMIC_RELAXED));
     write_text(":");
     write_text(digits + at);
     write_text("\n");
@@ -149,9 +150,25 @@ void test_pause(void)
 
 int test_at(const char *file, int line)
 {
-    place_file = file;
-    place_line = line;
+    __atomic_store_n(&place_file, file, __ATOMIC_RELAXED);
+    __atomic_store_n(&place_line, line, __ATOMIC_RELAXED);
     return 1;
+}
+
+void flag_put(struct flag *flag, int is_set)
+{
+    pthread_mutex_lock(&flag->lock);
+    flag->is_set = is_set;
+    pthread_mutex_unlock(&flag->lock);
+}
+
+int flag_get(struct flag *flag)
+{
+    int is_set;
+    pthread_mutex_lock(&flag->lock);
+    is_set = flag->is_set;
+    pthread_mutex_unlock(&flag->lock);
+    return is_set;
 }
 
 static int count(int is_choice, int holds)

@@ -69,6 +69,14 @@ void check_number_at(const char *file, int line, int is_choice, unsigned long lo
                      unsigned long long actual, const char *text);
 void check_ais_at(const char *file, int line, int is_choice, SaAisErrorT expected,
                   SaAisErrorT actual, const char *text);
+/* A flag that threads share. */
+struct flag {
+    pthread_mutex_t lock;
+    int is_set;
+};
+#define FLAG_DOWN {PTHREAD_MUTEX_INITIALIZER, 0}
+void flag_put(struct flag *flag, int is_set);
+int flag_get(struct flag *flag);
 /* Notes the place the watchdog shall name; gives 1. */
 int test_at(const char *file, int line);
 

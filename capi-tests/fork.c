@@ -1,6 +1,8 @@
 /* fork(): the choices of this project where the AIS programming model promises nothing. */
 #include "evt_test.h"
 
+#include <sys/mman.h>
+
 static SaEvtHandleT library;
 static SaEvtChannelHandleT channel;
 static SaEvtEventHandleT event;
@@ -91,6 +93,42 @@ static int child_exits_at_once(void)
     exit(0); /* with the handlers and destructors that the library may have registered */
 }
 
+static void parent_still_works(const char *expected);
+
+static int *handlers_done; /* shared with the children */
+static SaEvtHandleT left_over;
+
+/* Runs at the exit, when the library's own handlers are still to come or have run. */
+static void end_in_a_handler(void)
+{
+    if (saEvtFinalize(library) == SA_AIS_ERR_BAD_HANDLE && saEvtFinalize(left_over) == SA_AIS_OK)
+        ++*handlers_done;
+}
+
+/* Ends as by a return from main(), with handles of its own that nobody has finalized. */
+static int child_exits_with_handles_of_its_own(void)
+{
+    SaEvtChannelHandleT mine;
+    NEED(atexit(end_in_a_handler) == 0);
+    left_over = library_recording();
+    mine = channel_open(left_over, &channel_name, OPEN_BOTH);
+    subscribe_all(mine, 3);
+    publish_text(mine, "from the child", LOWEST, 0);
+    EXPECT_TEXTS_OF(left_over, "from the child:3");
+    exit(status_of_checks());
+}
+
+static void a_child_may_end_in_order(void)
+{
+    handlers_done = mmap(NULL, sizeof *handlers_done, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    NEED(handlers_done != MAP_FAILED);
+    run_child(child_exits_with_handles_of_its_own);
+    CHECK_EQ_REC(1, *handlers_done);
+    CHECK(munmap(handlers_done, sizeof *handlers_done) == 0);
+    parent_still_works("from the child,parent");
+}
+
 static void parent_still_works(const char *expected)
 {
     publish_text(channel, "parent", LOWEST, 0);
@@ -99,13 +137,13 @@ static void parent_still_works(const char *expected)
     EXPECT_TEXTS(library, "again");
 }
 
-static volatile int stop;
+static struct flag stop = FLAG_DOWN;
 
 /* Without checks: the child of a fork could inherit their lock while it is held. */
 static void *keep_busy(void *argument)
 {
     SaEvtChannelHandleT busy = *(SaEvtChannelHandleT *)argument;
-    while (!stop) {
+    while (!flag_get(&stop)) {
         SaEvtEventHandleT made = 0;
         SaEvtEventIdT id = 0;
         if (saEvtEventAllocate(busy, &made) != SA_AIS_OK)
@@ -131,7 +169,7 @@ static void forks_beside_busy_threads(void)
         run_child(child_initializes_afresh);
         parent_still_works("from the child,parent");
     }
-    stop = 1;
+    flag_put(&stop, 1);
     for (index = 0; index < 2; index++)
         CHECK(pthread_join(threads[index], NULL) == 0);
     CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(own, &name));
@@ -191,6 +229,7 @@ int main(int argc, char **argv)
     parent_still_works("parent");
     run_child(child_exits_at_once);
     parent_still_works("parent");
+    a_child_may_end_in_order();
     run_child(child_closes_every_descriptor);
     parent_still_works("parent");
     run_child(child_initializes_afresh);

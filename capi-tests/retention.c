@@ -262,6 +262,61 @@ static void every_instance_gets_it_once(void)
     place_end(&place);
 }
 
+static int by_id(const void *one, const void *other)
+{
+    SaEvtEventIdT first = *(const SaEvtEventIdT *)one;
+    SaEvtEventIdT second = *(const SaEvtEventIdT *)other;
+    return (first > second) - (first < second);
+}
+
+static SaTimeT now_ns(void)
+{
+    struct timespec now;
+    NEED(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (SaTimeT)now.tv_sec * SA_TIME_ONE_SECOND + now.tv_nsec;
+}
+
+/* Events that lapse while they and their copies for another subscription are still unread. */
+static void what_lapses_meanwhile_comes_once_at_most(void)
+{
+    const SaTimeT retention_ns = 300 * SA_TIME_ONE_MILLISECOND;
+    struct place place = place_new();
+    SaEvtChannelHandleT publisher = another(&place);
+    size_t number = test_rounds(2000, 200);
+    SaTimeT lapsed_at;
+    SaEvtEventIdT *ids;
+    size_t index;
+    size_t got;
+    subscribe_all(place.channel, 1);
+    for (index = 0; index < number; index++)
+        publish_text(publisher, "short", LOWEST, retention_ns);
+    /* A new subscription that overlaps asks for what is still retained. */
+    subscribe_all(place.channel, 2);
+    lapsed_at = now_ns() + retention_ns;
+    for (index = 3; now_ns() < lapsed_at; index++) {
+        subscribe_all(place.channel, (SaEvtSubscriptionIdT)index);
+        CHECK_AIS(SA_AIS_OK, saEvtDispatch(library, SA_DISPATCH_ONE));
+        CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(place.channel, (SaEvtSubscriptionIdT)index));
+        test_pause();
+    }
+    publish_text(publisher, "sentinel", LOWEST, 0);
+    for (got = 0; got == 0 || strcmp(log_delivery(got - 1).text, "sentinel") != 0; got++)
+        await_deliveries(library, got + 1);
+    CHECK_EQ(number + 1, got);
+    CHECK_EQ(got, log_deliveries());
+    ids = calloc(got, sizeof *ids);
+    NEED(ids != NULL);
+    for (index = 0; index < got; index++)
+        ids[index] = log_delivery(index).id;
+    qsort(ids, got, sizeof *ids, by_id);
+    for (index = 1; index < got; index++)
+        CHECK(ids[index - 1] < ids[index]);
+    free(ids);
+    log_clear();
+    CHECK_AIS(SA_AIS_OK, saEvtChannelClose(publisher));
+    place_end(&place);
+}
+
 int main(int argc, char **argv)
 {
     test_begin(argc, argv);
@@ -277,6 +332,7 @@ int main(int argc, char **argv)
     it_outlives_its_publisher();
     many_retained_events_come_in_order();
     every_instance_gets_it_once();
+    what_lapses_meanwhile_comes_once_at_most();
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     return test_end();
 }

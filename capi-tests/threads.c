@@ -3,7 +3,7 @@
 
 #define THREADS 6
 
-static volatile int stop;
+static struct flag stop = FLAG_DOWN;
 
 static SaEvtHandleT library;
 static SaEvtChannelHandleT channel;
@@ -252,11 +252,11 @@ static void publishing_goes_on_beside_blocking_dispatch(void)
 static void *publish_until_stopped(void *argument)
 {
     size_t *number = argument;
-    while (!stop) {
+    while (!flag_get(&stop)) {
         publish_text(channel, "x", LOWEST, 0);
         ++*number;
         /* Never more than a queue holds: each must arrive. */
-        while (*number - log_deliveries() > 500 && !stop)
+        while (*number - log_deliveries() > 500 && !flag_get(&stop))
             test_pause();
     }
     return NULL;
@@ -270,14 +270,14 @@ static void subscriptions_change_beside_a_dispatcher(void)
     size_t published = 0;
     size_t index;
     renew();
-    stop = 0;
+    flag_put(&stop, 0);
     NEED(pthread_create(&dispatcher, NULL, dispatch_to_the_end, NULL) == 0);
     NEED(pthread_create(&publisher, NULL, publish_until_stopped, &published) == 0);
     for (index = 1; index <= test_rounds(1500, 100); index++) {
         subscribe_all(channel, (SaEvtSubscriptionIdT)(index + 1));
         CHECK_AIS(SA_AIS_OK, saEvtEventUnsubscribe(channel, (SaEvtSubscriptionIdT)index));
     }
-    stop = 1;
+    flag_put(&stop, 1);
     CHECK(pthread_join(publisher, NULL) == 0);
     while (log_deliveries() < published)
         test_pause();

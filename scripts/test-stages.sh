@@ -17,7 +17,9 @@ title_of() {
     capi) echo 'C programs, one for each function' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
+    instructions) echo 'instructions for one event, against benches/budget.json' ;;
     demo) echo 'the demonstration' ;;
+    bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
     esac
 }
 
@@ -228,8 +230,28 @@ stage_asan() {
         "$(programs_without_memory_limit)" --cflags '-fsanitize=address'
 }
 
+stage_instructions() {
+    need_file benches/budget.json build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool cc gcc
+    if ! need_tool valgrind valgrind || ! need_tool python3 python3; then
+        echo 'skip: instructions for one event: valgrind or python3 is not installed'
+        return 0
+    fi
+    benches/growth/instructions.py
+}
+
 stage_demo() {
     need_tool pkg-config pkg-config
     make --no-print-directory demo
     echo 'ok - every step of the demonstration did what it says'
+}
+
+# Short samples of this project and of bare sockets and rings: whether the drivers work, not how
+# fast anything is. Peers take part in `make bench` only.
+stage_bench-smoke() {
+    need_file build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool cc gcc
+    need_tool python3 python3
+    python3 -B benches/contest/test_targets.py
+    benches/contest/run --smoke
 }

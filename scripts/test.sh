@@ -17,7 +17,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
 readonly logs=build/test-logs
 readonly stages=(format clippy tidy cargo loom build headers install abi readme capi valgrind asan
-    demo)
+    instructions demo bench-smoke)
 readonly triple=x86_64-unknown-linux-gnu
 
 # shellcheck source=scripts/test-stages.sh
@@ -83,7 +83,7 @@ run_stage() {
     fi
     [[ $result == passed ]] || failed+=("$stage")
     printf -- '---- %s: %s, %d tests, %d s\n' "$stage" "$result" "$tests" $((SECONDS - start))
-    printf '%-10s %6d tests %5d s  %s\n' "$stage" "$tests" $((SECONDS - start)) "$result" \
+    printf '%-12s %6d tests %5d s  %s\n' "$stage" "$tests" $((SECONDS - start)) "$result" \
         >> "$logs/summary.txt"
     tests_run=$((tests_run + tests))
 }
@@ -91,7 +91,7 @@ run_stage() {
 main() {
     local chosen=("$@") stage surprises
     if [[ ${1:-} == --list ]]; then
-        for stage in "${stages[@]}"; do printf '%-10s %s\n' "$stage" "$(title_of "$stage")"; done
+        for stage in "${stages[@]}"; do printf '%-12s %s\n' "$stage" "$(title_of "$stage")"; done
         return 0
     fi
     [[ $# -gt 0 ]] || chosen=("${stages[@]}")

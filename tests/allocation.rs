@@ -104,7 +104,7 @@ fn allocations(takers: u32) -> u64 {
             attributes: attributes.packed(),
             data_bytes: 100,
         };
-        let cost = node.publish(process, &publication, Time(0), &mut windows).unwrap();
+        let cost = node.publish(process, &publication, 100, Time(0), &mut windows).unwrap();
         assert_eq!(cost.enqueues, takers);
         node.take_changes(&mut changes);
     }

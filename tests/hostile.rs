@@ -380,6 +380,52 @@ fn a_barrier_that_is_never_reached_holds_up_nobody_else() {
 }
 
 #[test]
+fn nobody_can_claim_the_identifiers_of_others_after_a_restart() {
+    let daemon = Daemon::start("claim");
+    let mut victim = Client::connect(&daemon);
+    let mut thief = Client::connect(&daemon);
+    let block = victim.next_id().0;
+    let daemon = daemon.replace();
+    thief.come_back(&daemon, block);
+    victim.come_back(&daemon, block);
+    let mut handle = victim.library(LIBRARY);
+    victim.open(LIBRARY, instance(), "claimed", all());
+    victim.subscribe_to_all(instance());
+    let header = victim.header(instance(), 0);
+    assert!((block..block + 65_536).contains(&header.id));
+    assert!(victim.publish(&header, empty().packed(), &[]));
+    assert_eq!(handle.receive(&victim).0, EventId(header.id));
+    // Who uses what it could not claim loses its link.
+    let _handle = thief.library(LIBRARY);
+    thief.open(LIBRARY, instance(), "claimed", all());
+    let stolen = OutHeader { id: header.id + 1, ..thief.header(instance(), 0) };
+    assert!(thief.publish(&stolen, empty().packed(), &[]));
+    thief.wait_for_drop();
+    assert!(daemon.log().contains("it published what cannot be"));
+}
+
+#[test]
+fn programs_bring_identifiers_of_the_private_service_of_their_user_alone() {
+    let daemon = Daemon::start("private-identifiers");
+    let user = nix::unistd::getuid().as_raw();
+    for (of, taken) in [(user, true), (user + 1, false)] {
+        let first = EventId::first_of(EventId::private_member(of), 9);
+        let mut client = Client::connect(&daemon);
+        client.come_back(&daemon, first.0);
+        let mut handle = client.library(LIBRARY);
+        client.open(LIBRARY, instance(), "brought", all());
+        client.subscribe_to_all(instance());
+        let header = OutHeader { id: first.0, ..client.header(instance(), 0) };
+        assert!(client.publish(&header, empty().packed(), &[]));
+        if taken {
+            assert_eq!(handle.receive(&client).0, first);
+        } else {
+            client.wait_for_drop();
+        }
+    }
+}
+
+#[test]
 fn the_record_header_is_what_this_test_believes() {
     assert_eq!(OUT_HEADER, 48);
     let client = {

@@ -97,8 +97,7 @@ impl Node {
                 let offered = offers[self.dice.below(12).saturating_sub(8)];
                 outbox.offer_block(offered);
                 let limits = Box::new(Limits::default());
-                let (version, outbox_bytes, inbox_bytes) = (1, sizes, sizes);
-                let welcome = reply::Body::Welcome { version, outbox_bytes, inbox_bytes, limits };
+                let welcome = reply::Body::Welcome { version: 1, outbox_bytes: sizes, limits };
                 (welcome, vec![memory, descriptor::eventfd().unwrap()])
             }
             Body::LibraryOpen { .. } => {

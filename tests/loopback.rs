@@ -22,12 +22,16 @@ mod killing;
 mod limits;
 #[path = "loopback/moving.rs"]
 mod moving;
+#[path = "loopback/output.rs"]
+mod output;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
 mod restart;
 #[path = "loopback/seed.rs"]
 mod seed;
+#[path = "loopback/silent.rs"]
+mod silent;
 #[path = "loopback/state.rs"]
 mod state;
 #[path = "loopback/stopped.rs"]
@@ -61,6 +65,8 @@ fn main() -> ExitCode {
         killing::TESTS,
         clients::TESTS,
         stopped::TESTS,
+        silent::TESTS,
+        output::TESTS,
         autostart::TESTS,
         moving::TESTS,
     ]

@@ -18,6 +18,8 @@ use desk::{Ids, Inboxes, identity};
 use naive::{Draft, Model};
 
 const STEPS: usize = 400;
+/// How many takers a publication goes to in one go.
+const BATCHES: [u32; 5] = [1, 1, 2, 3, u32::MAX];
 
 /// A small generator with a good enough spread (splitmix64).
 struct Dice(u64);
@@ -43,6 +45,8 @@ struct Trial {
     inboxes: Inboxes,
     model: Model,
     now: Time,
+    /// Processes whose last publication has takers left.
+    under_way: Vec<ProcessKey>,
     /// Connected processes with their numbering.
     processes: Vec<(ProcessKey, Ids)>,
     generation: u32,
@@ -83,6 +87,7 @@ impl Trial {
             model: Model::new(limits, capacity),
             dice,
             now: Time(1000),
+            under_way: Vec::new(),
             processes: Vec::new(),
             generation: 0,
             subscription: 0,
@@ -146,7 +151,8 @@ impl Trial {
             23..25 => self.unlink(),
             25..36 => self.subscribe(),
             36..42 => self.unsubscribe(),
-            42..72 => self.publish(),
+            42..66 => self.publish(),
+            66..72 => self.publish_on(),
             72..75 => self.clear(),
             75..80 => self.elapse(),
             80..88 => self.drain(),
@@ -172,6 +178,7 @@ impl Trial {
         let at = self.process();
         let (process, _) = self.processes.swap_remove(at);
         self.node.disconnect(process);
+        self.under_way.retain(|owner| *owner != process);
         for target in self.model.disconnect(process) {
             self.inboxes.close(target);
         }
@@ -259,7 +266,7 @@ impl Trial {
         let Some(ids) = self.processes.iter_mut().find(|(key, _)| *key == process) else { return };
         let id = ids.1.next();
         let draft = Draft { id, priority, retention, attributes, data };
-        if !self.model.may_publish(process, instance) {
+        if !self.model.may_publish(process, instance) || self.under_way.contains(&process) {
             return;
         }
         let bytes = (draft.attributes.packed().len() + draft.data.len()) as u64;
@@ -282,9 +289,43 @@ impl Trial {
             attributes: draft.attributes.packed(),
             data_bytes: draft.data.len() as u64,
         };
-        let cost = self.node.publish(process, &publication, self.now, &mut self.inboxes).unwrap();
+        let batch = *self.dice.pick(&BATCHES);
+        let inboxes = &mut self.inboxes;
+        let cost = self.node.publish(process, &publication, batch, self.now, inboxes).unwrap();
         let takers = self.model.publish(process, instance, draft, self.now);
-        assert_eq!(cost.enqueues, takers);
+        assert_eq!(cost.enqueues, takers.min(batch));
+        assert_eq!(cost.enqueues + cost.waits, takers);
+        assert_eq!(self.follow(), cost.enqueues);
+        if cost.waits > 0 {
+            self.under_way.push(process);
+        }
+    }
+
+    /// The model delivers what the core has delivered; gives to how many.
+    fn follow(&mut self) -> u32 {
+        let Self { node, model, now, .. } = self;
+        model.follow(*now, |target, number, id| node.is_on_its_way(target.process, number, id))
+    }
+
+    /// The next batch of a publication, perhaps of a process that has gone.
+    fn publish_on(&mut self) {
+        let own = !self.under_way.is_empty() && self.dice.roll(2) == 0;
+        let of = own.then(|| *self.dice.pick(&self.under_way));
+        let batch = *self.dice.pick(&BATCHES);
+        let orphans = self.node.orphans();
+        let before = self.model.takers_left();
+        let cost = self.node.publish_on(of, batch, self.now, &mut self.inboxes);
+        // Those who have gone since are counted and get nothing.
+        let delivered = self.follow();
+        assert!(delivered <= cost.enqueues && cost.enqueues <= batch);
+        assert!(self.model.takers_left() == before - delivered);
+        if cost.waits > 0 {
+            return;
+        }
+        match of {
+            Some(process) => self.under_way.retain(|owner| *owner != process),
+            None => assert_eq!(self.node.orphans(), orphans.saturating_sub(1)),
+        }
     }
 
     fn clear(&mut self) {
@@ -375,6 +416,10 @@ impl Trial {
 
     /// Everything read, closed, unlinked: nothing may be left charged.
     fn finish(&mut self) {
+        while !self.under_way.is_empty() || self.node.orphans() > 0 {
+            self.publish_on();
+        }
+        assert_eq!(self.model.takers_left(), 0);
         for (target, _) in self.model.waiting() {
             loop {
                 self.sync(Some(target));

@@ -59,9 +59,12 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        if path.is_dir() && !path.ends_with("target") && !path.ends_with("corpus") {
+        // Built, written by programs, or measured on this machine.
+        let is_foreign =
+            ["target", "corpus", "results", "Cargo.lock"].iter().any(|name| path.ends_with(name));
+        if path.is_dir() && !is_foreign {
             collect(&path, paths);
-        } else if path.is_file() {
+        } else if path.is_file() && !is_foreign {
             paths.push(path);
         }
     }

@@ -1,10 +1,10 @@
 //! Opening, closing and unlinking channels; subscriptions.
 
 use super::connection::PendingOpen;
-use super::handles::Taken;
-use super::instance::{Instance, Subscription};
+use super::instance::{Instance, Seat, Subscription};
 use super::library::Library;
 use super::link::Failure;
+use super::table::Taken;
 use super::{Handle, Version, dispatch, process};
 use crate::evt::{Error, EventId, Filters, Incarnation, Name, OpenFlags, Span, SubscriptionId};
 use crate::sys::clock;
@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 fn begin(library: &Arc<Library>, flags: OpenFlags) -> Result<(Taken, Arc<Instance>), Error> {
     let process = process::current()?;
     let most = library.link.limits.instances_per_process_max;
-    let taken = process.channels.write().take(most)?;
+    let taken = process.channels.take(most)?;
     Ok((taken, Arc::new(Instance::new(taken, Arc::clone(library), flags))))
 }
 
@@ -63,7 +63,7 @@ pub(super) fn opened(
             instances.remove(&instance.slot);
             return Err(Error::TryAgain);
         }
-        process.channels.write().fill(taken, Arc::clone(instance));
+        process.channels.fill(taken, Seat::new(instance));
         Ok(Arc::clone(instance))
     });
     if outcome.is_err() {
@@ -72,7 +72,7 @@ pub(super) fn opened(
             instance.close();
             library.link.tell(Body::Close { instance: instance.number });
         }
-        process.channels.write().give_back(taken);
+        process.channels.give_back(taken);
     }
     outcome
 }
@@ -84,8 +84,8 @@ pub(super) fn open(
     flags: OpenFlags,
     timeout: Span,
 ) -> Result<Handle, Error> {
-    super::restore::ensure(&library.link)?;
     let deadline = clock::elapsed().after(timeout);
+    super::restore::ensure_until(&library.link, deadline)?;
     let (taken, instance) = begin(library, flags)?;
     let body = request(library, &instance, name, false);
     let mut by = 0;
@@ -154,7 +154,7 @@ pub(super) fn close(instance: &Arc<Instance>) {
     forget_patterns(instance);
     library.link.tell(Body::Close { instance: instance.number });
     if let Some(process) = process::existing() {
-        process.channels.write().release(instance.slot);
+        process.channels.release(instance.slot);
     }
     library.settle(false);
 }
@@ -226,6 +226,7 @@ pub(super) fn subscribe(
     }
     if outcome.is_err() {
         subscriptions.remove(number);
+        instance.note_removal();
     }
     drop(subscriptions);
     // Retained events that the instance has had already are no reason to be readable.

@@ -30,7 +30,7 @@ pub(super) struct Received {
 pub(super) struct PendingOpen {
     pub(super) library: Arc<Library>,
     pub(super) instance: Arc<super::instance::Instance>,
-    pub(super) taken: super::handles::Taken,
+    pub(super) taken: super::table::Taken,
     pub(super) invocation: u64,
 }
 

@@ -3,9 +3,9 @@
 
 use super::connection::Received;
 use super::events::{Event, Received as ReceivedEvent};
-use super::instance::Instance;
+use super::instance::{Instance, Seat};
 use super::library::{Completion, Library, Reader};
-use super::process;
+use super::table::Writing;
 use super::{DispatchFlags, Handle};
 use crate::evt::{
     Attributes, AttributesRef, Error, EventId, InstanceNo, Name, Priority, Span, SubscriptionId,
@@ -124,8 +124,9 @@ fn refill(library: &Library) -> Option<u64> {
 fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error> {
     let mut ran = 0;
     let mut outcome = Ok(());
+    let mut recent = Recent::default();
     while extent.goes_on(library) && !library.is_finalized() {
-        match next(library, ran == 0, extent) {
+        match next(library, ran == 0, extent, &mut recent) {
             Ok(Some(callback)) => {
                 call(library, callback);
                 if !library.is_of_this_process() {
@@ -168,6 +169,7 @@ fn next(
     library: &Arc<Library>,
     first: bool,
     extent: &mut Extent,
+    recent: &mut Recent,
 ) -> Result<Option<Callback>, Error> {
     if library.opening.load(Ordering::Acquire) > 0
         && let Some(connection) = library.link.connection()
@@ -177,7 +179,7 @@ fn next(
     if let Some(completion) = opened(library, extent) {
         return Ok(Some(completion));
     }
-    if let Some(callback) = take(library, extent)? {
+    if let Some(callback) = take(library, extent, recent)? {
         return Ok(Some(callback));
     }
     if !first {
@@ -186,12 +188,12 @@ fn next(
     attend(library);
     match opened(library, extent) {
         Some(completion) => Ok(Some(completion)),
-        None => take(library, extent),
+        None => take(library, extent, recent),
     }
 }
 
 fn opened(library: &Library, extent: &mut Extent) -> Option<Callback> {
-    let completion = library.completions.lock().pop_front()?;
+    let completion = library.completions.pop()?;
     extent.more = extent.more.saturating_sub(1);
     Some(Callback::Opened(completion))
 }
@@ -212,14 +214,17 @@ fn attend(library: &Library) {
 ///
 /// What waits in the node at a higher priority than the window's next record comes first, so the
 /// window is filled before.
-fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>, Error> {
+fn take(
+    library: &Arc<Library>,
+    extent: &mut Extent,
+    recent: &mut Recent,
+) -> Result<Option<Callback>, Error> {
     let mut refills = REFILLS_MOST;
     loop {
         let mut reader = library.reader.lock();
-        let found = peek(library, &mut reader);
+        let found = peek(library, &mut reader, recent);
         let highest = found.as_ref().map_or(Priority::LEVELS, |found| found.priority.index());
-        let behind = Priority::ALL[..highest].iter();
-        if refills > 0 && behind.into_iter().any(|level| library.inbox.has_backlog_at(*level)) {
+        if refills > 0 && library.inbox.has_backlog_above(highest) {
             drop(reader);
             refills = if refill(library).is_some() { refills - 1 } else { 0 };
             continue;
@@ -231,7 +236,7 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
             }
             return Ok(None);
         };
-        let Found { priority, position, header, instance, subscription } = found;
+        let Found { priority, position, header, subscription } = found;
         let event = match header.kind {
             InKind::Lost => lost_event(header.publish_time)?,
             _ => received_event(library, priority, position, &header)?,
@@ -241,10 +246,16 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
             drop(reader);
             return Err(broken(library));
         };
-        let Ok(handle) = instance.events.write().add(Event::Received(event)) else {
+        let Some((instance, mut seat)) = recent.seat(library) else {
+            // Closed just now.
+            advance(library, &mut reader, priority, position, &header);
+            continue;
+        };
+        let Ok(handle) = seat.events.add(Event::Received(event)) else {
             // No room in the program: the record stays where it is.
             return Err(Error::TryAgain);
         };
+        drop(seat);
         advance(library, &mut reader, priority, position, &header);
         let until = retained_until(&header);
         let sweep = until
@@ -252,7 +263,7 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
         drop(reader);
         extent.count(priority, position);
         if sweep {
-            forget_gone(&instance);
+            forget_gone(instance);
         }
         return Ok(Some(Callback::Delivered { subscription, event: handle, data_bytes }));
     }
@@ -271,12 +282,57 @@ pub(super) struct Found {
     priority: Priority,
     position: u64,
     header: InHeader,
-    instance: Arc<Instance>,
     subscription: SubscriptionId,
 }
 
+/// The open instance and subscription of the record before, which most often are those of the next
+/// one as well.
+#[derive(Default)]
+pub(super) struct Recent {
+    instance: Option<Arc<Instance>>,
+    /// The subscription, its number in the program, and how often the instance had lost one then.
+    subscription: Option<(SubscriptionNo, SubscriptionId, u32)>,
+}
+
+impl Recent {
+    /// The open instance of a number, if it is still one of this library handle.
+    fn find(&mut self, library: &Library, number: InstanceNo) -> Option<&Instance> {
+        if self.instance.as_ref().is_none_or(|instance| instance.number != number) {
+            let seat = library.process.channels.at(number.slot() as usize)?;
+            let own =
+                seat.instance.number == number && seat.instance.library.number == library.number;
+            self.instance = own.then(|| Arc::clone(&seat.instance));
+            self.subscription = None;
+        }
+        self.instance.as_deref().filter(|instance| !instance.is_closed())
+    }
+
+    /// What the program calls a subscription of the instance that was found last; `None` if it has
+    /// left.
+    fn subscription(&mut self, number: SubscriptionNo) -> Option<SubscriptionId> {
+        let instance = self.instance.as_ref()?;
+        let removals = instance.removals();
+        if let Some((known, id, then)) = self.subscription
+            && known == number
+            && then == removals
+        {
+            return Some(id);
+        }
+        let id = instance.subscriptions.lock().id_of(number)?;
+        self.subscription = Some((number, id, removals));
+        Some(id)
+    }
+
+    /// The instance that was found last, with its events to be changed; `None` if it was closed.
+    fn seat<'a>(&'a self, library: &'a Library) -> Option<(&'a Instance, Writing<'a, Seat>)> {
+        let instance = self.instance.as_ref()?;
+        let seat = library.process.channels.at_mut(instance.slot)?;
+        Arc::ptr_eq(&seat.instance, instance).then_some((instance, seat))
+    }
+}
+
 /// The next record that would be called back; passes over those that nobody wants any more.
-pub(super) fn peek(library: &Library, reader: &mut Reader) -> Option<Found> {
+pub(super) fn peek(library: &Library, reader: &mut Reader, recent: &mut Recent) -> Option<Found> {
     for priority in Priority::ALL {
         loop {
             let at = reader.at[priority.index()];
@@ -292,8 +348,8 @@ pub(super) fn peek(library: &Library, reader: &mut Reader) -> Option<Found> {
                     break;
                 }
             };
-            if let Some((instance, subscription)) = judge(library, &header) {
-                return Some(Found { priority, position, header, instance, subscription });
+            if let Some(subscription) = judge(library, &header, recent) {
+                return Some(Found { priority, position, header, subscription });
             }
             advance(library, reader, priority, position, &header);
         }
@@ -301,31 +357,18 @@ pub(super) fn peek(library: &Library, reader: &mut Reader) -> Option<Found> {
     None
 }
 
-/// For whom a record is; `None` when nobody wants it any more.
-fn judge(library: &Library, header: &InHeader) -> Option<(Arc<Instance>, SubscriptionId)> {
-    let number = InstanceNo(header.instance);
-    let instance = {
-        let channels = process::existing()?.channels.read();
-        Arc::clone(channels.at(number.slot() as usize)?)
-    };
-    if instance.number != number
-        || instance.is_closed()
-        || instance.library.number != library.number
-    {
-        return None;
-    }
-    let subscription = {
-        let subscriptions = instance.subscriptions.lock();
-        match header.kind {
-            InKind::Lost => subscriptions.first(),
-            InKind::Event => subscriptions.id_of(SubscriptionNo(header.subscription)),
-            InKind::Pad | InKind::Withdrawn => None,
-        }?
-    };
+/// For which subscription a record is; `None` when nobody wants it any more. Its open instance is
+/// then the one that `recent` has found last.
+fn judge(library: &Library, header: &InHeader, recent: &mut Recent) -> Option<SubscriptionId> {
+    let instance = recent.find(library, InstanceNo(header.instance))?;
     if header.retention > 0 && instance.had.lock().contains(EventId(header.id)) {
         return None;
     }
-    Some((instance, subscription))
+    match header.kind {
+        InKind::Lost => instance.subscriptions.lock().first(),
+        InKind::Event => recent.subscription(SubscriptionNo(header.subscription)),
+        InKind::Pad | InKind::Withdrawn => None,
+    }
 }
 
 /// When the retention of a record's event ends; `None` if it has none.
@@ -353,7 +396,8 @@ fn received_event(
     header: &InHeader,
 ) -> Result<(Option<ReceivedEvent>, u64), Error> {
     let mut event = ReceivedEvent::with_room(header, priority).map_err(|_| Error::TryAgain)?;
-    library.inbox.read_content(priority, position, &mut event.block);
+    let bytes = header.attributes_bytes as usize + header.data_bytes as usize;
+    library.inbox.append_content(priority, position, bytes, &mut event.block);
     let right = AttributesRef::parse(event.packed_attributes()).is_ok();
     Ok((right.then_some(event), u64::from(header.data_bytes)))
 }
@@ -363,7 +407,7 @@ fn lost_event(noticed: i64) -> Result<(Option<ReceivedEvent>, u64), Error> {
         Attributes::pack(&Name::EMPTY, [LOST_PATTERN].into_iter()).map_err(|_| Error::TryAgain)?;
     let block = attributes.packed().to_vec();
     let event = ReceivedEvent {
-        attributes_bytes: block.len(),
+        attributes_bytes: block.len() as u32,
         block,
         priority: Priority::HIGHEST,
         retention: Span::ZERO,
@@ -403,6 +447,7 @@ pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
     let reader = library.reader.lock();
     let mut subscriptions = instance.subscriptions.lock();
     subscriptions.remove(gone);
+    instance.note_removal();
     let mut packed = Vec::new();
     for priority in Priority::ALL {
         let mut at = reader.at[priority.index()];

@@ -18,7 +18,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) block: Vec<u8>,
-    pub(super) attributes_bytes: usize,
+    pub(super) attributes_bytes: u32,
     pub(super) priority: Priority,
     pub(super) retention: Span,
     pub(super) publish_time: i64,
@@ -26,18 +26,16 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// Room for the content of a record.
+    /// Room for the content of a record; still empty.
     ///
     /// - [`Error::NoMemory`].
     pub(super) fn with_room(header: &InHeader, priority: Priority) -> Result<Self, Error> {
-        let attributes_bytes = header.attributes_bytes as usize;
-        let bytes = attributes_bytes + header.data_bytes as usize;
+        let bytes = header.attributes_bytes as usize + header.data_bytes as usize;
         let mut block = Vec::new();
         block.try_reserve_exact(bytes).map_err(|_| Error::NoMemory)?;
-        block.resize(bytes, 0);
         Ok(Self {
             block,
-            attributes_bytes,
+            attributes_bytes: header.attributes_bytes,
             priority,
             retention: Span(header.retention),
             publish_time: header.publish_time,
@@ -46,11 +44,11 @@ impl Received {
     }
 
     pub(super) fn data(&self) -> &[u8] {
-        &self.block[self.attributes_bytes..]
+        &self.block[self.attributes_bytes as usize..]
     }
 
     pub(super) fn packed_attributes(&self) -> &[u8] {
-        &self.block[..self.attributes_bytes]
+        &self.block[..self.attributes_bytes as usize]
     }
 }
 

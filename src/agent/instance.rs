@@ -1,18 +1,19 @@
 //! One open instance of a channel, as the program's side keeps it.
 
 use super::events::EventTable;
-use super::handles::{Draw, Taken};
+use super::handles::Draw;
 use super::library::Library;
+use super::table::Taken;
 use super::{Handle, Version};
 use crate::evt::{
     AttributesRef, Error, EventId, Filters, Incarnation, InstanceNo, OpenFlags, Priority,
     SubscriptionId, SubscriptionNo, Time,
 };
 use crate::sys::process;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Retained events of which an instance remembers that it had them, before it asks the node which
 /// of them are gone.
@@ -175,15 +176,29 @@ pub(super) struct Instance {
     pub(super) flags: OpenFlags,
     /// What the node calls the channel, once it is open.
     incarnation: Mutex<Option<Incarnation>>,
-    pub(super) events: RwLock<EventTable>,
     pub(super) subscriptions: Mutex<Subscriptions>,
     pub(super) had: Mutex<Had>,
+    /// How often a subscription has been removed from the list.
+    removals: AtomicU32,
     closed: AtomicBool,
+}
+
+/// What a channel handle stands for: the open instance and, under the same lock, its events.
+pub(super) struct Seat {
+    pub(super) instance: Arc<Instance>,
+    pub(super) events: EventTable,
+}
+
+impl Seat {
+    pub(super) fn new(instance: &Arc<Instance>) -> Self {
+        let mut draw = Draw::new(process::random());
+        let events = EventTable::new(instance.slot, &mut draw);
+        Self { instance: Arc::clone(instance), events }
+    }
 }
 
 impl Instance {
     pub(super) fn new(taken: Taken, library: Arc<Library>, flags: OpenFlags) -> Self {
-        let mut draw = Draw::new(process::random());
         Self {
             handle: taken.handle,
             slot: taken.slot,
@@ -191,9 +206,9 @@ impl Instance {
             library,
             flags,
             incarnation: Mutex::new(None),
-            events: RwLock::new(EventTable::new(taken.slot, &mut draw)),
             subscriptions: Mutex::default(),
             had: Mutex::default(),
+            removals: AtomicU32::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -208,6 +223,16 @@ impl Instance {
 
     pub(super) fn set_incarnation(&self, incarnation: Incarnation) {
         *self.incarnation.lock() = Some(incarnation);
+    }
+
+    /// Notes that a subscription has been removed; called while the list is locked.
+    pub(super) fn note_removal(&self) {
+        self.removals.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often a subscription has been removed.
+    pub(super) fn removals(&self) -> u32 {
+        self.removals.load(Ordering::Acquire)
     }
 
     pub(super) fn close(&self) {

@@ -1,12 +1,14 @@
 //! One library handle: its window, its selection object, and what waits to be called back.
 
 use super::connection::{Connection, PendingOpen};
+use super::dispatch::Recent;
 use super::instance::Instance;
 use super::link::Link;
 use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
-use crate::sys::{descriptor, socket};
+use crate::sys::descriptor;
+use crate::sys::socket::{self, Ring};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -20,6 +22,47 @@ use super::process::{self, Process, forget_descriptor, note_descriptor};
 pub(super) struct Completion {
     pub(super) invocation: u64,
     pub(super) outcome: Result<Arc<Instance>, Error>,
+}
+
+/// Outcomes that wait for dispatch. Most of the time there is none, which costs no lock to see.
+#[derive(Default)]
+pub(super) struct Completions {
+    there: AtomicBool,
+    list: Mutex<VecDeque<Completion>>,
+}
+
+impl Completions {
+    fn are_there(&self) -> bool {
+        self.there.load(Ordering::Acquire)
+    }
+
+    /// Adds one if, with the list locked, it is still `wanted`: of a finalized handle nothing may
+    /// remain, as the completion holds the handle.
+    fn push(&self, completion: Completion, wanted: impl FnOnce() -> bool) {
+        let mut list = self.list.lock();
+        if wanted() {
+            list.push_back(completion);
+            self.there.store(true, Ordering::Release);
+        }
+    }
+
+    /// Takes the oldest one.
+    pub(super) fn pop(&self) -> Option<Completion> {
+        if !self.are_there() {
+            return None;
+        }
+        let mut list = self.list.lock();
+        let oldest = list.pop_front();
+        self.there.store(!list.is_empty(), Ordering::Release);
+        oldest
+    }
+
+    /// Drops all.
+    pub(super) fn clear(&self) {
+        let mut list = self.list.lock();
+        list.clear();
+        self.there.store(false, Ordering::Release);
+    }
 }
 
 /// The descriptor that programs wait on: an epoll set over the doorbell, the control socket's end,
@@ -54,7 +97,7 @@ pub(super) struct Library {
     pub(super) memory: OwnedFd,
     pub(super) reader: Mutex<Reader>,
     pub(super) instances: Mutex<BTreeMap<usize, Arc<Instance>>>,
-    pub(super) completions: Mutex<VecDeque<Completion>>,
+    pub(super) completions: Completions,
     /// Asynchronous opens without a reply.
     pub(super) opening: AtomicUsize,
     /// Open instances that a restarted node did not know any more.
@@ -62,7 +105,7 @@ pub(super) struct Library {
     /// Elapsed time from when the node may be asked for more again.
     pub(super) refill_from: AtomicU64,
     finalized: AtomicBool,
-    process: &'static Process,
+    pub(super) process: &'static Process,
 }
 
 /// What a new library handle is made of.
@@ -99,7 +142,7 @@ impl Library {
                 object: None,
             }),
             instances: Mutex::new(BTreeMap::new()),
-            completions: Mutex::new(VecDeque::new()),
+            completions: Completions::default(),
             opening: AtomicUsize::new(0),
             instances_lost: AtomicUsize::new(0),
             refill_from: AtomicU64::new(0),
@@ -200,13 +243,7 @@ impl Library {
     ) {
         let outcome = super::channels::opened(&open.instance, open.taken, outcome, by);
         let completion = Completion { invocation: open.invocation, outcome };
-        {
-            // Of a finalized handle nothing may remain: the completion holds the handle.
-            let mut completions = self.completions.lock();
-            if !self.is_finalized() {
-                completions.push_back(completion);
-            }
-        }
+        self.completions.push(completion, || !self.is_finalized());
         self.opening.fetch_sub(1, Ordering::AcqRel);
         self.reader.lock().raise();
     }
@@ -217,9 +254,9 @@ impl Library {
     pub(super) fn settle(&self, in_vain: bool) {
         let bell = self.inbox.agent_bell();
         let mut reader = self.reader.lock();
-        if bell.stay_awake() || in_vain {
-            reader.take_rings();
-        }
+        // A sleeper is rung once. A ring that is on its way only now will wake it in vain.
+        let rings = usize::from(bell.stay_awake());
+        reader.take_rings(if in_vain { usize::MAX } else { rings });
         // The last look comes after falling asleep: either it sees a new record, or the node sees
         // that this program sleeps and rings.
         let pending = self.has_pending(&mut reader) || {
@@ -228,7 +265,7 @@ impl Library {
         };
         if pending {
             if bell.stay_awake() {
-                reader.take_rings();
+                reader.take_rings(1);
             }
             reader.raise();
         } else {
@@ -248,7 +285,7 @@ impl Library {
     }
 
     fn has_pending(&self, reader: &mut Reader) -> bool {
-        if self.is_finalized() || !self.completions.lock().is_empty() {
+        if self.is_finalized() || self.completions.are_there() {
             return true;
         }
         if self.opening.load(Ordering::Acquire) > 0
@@ -257,7 +294,7 @@ impl Library {
         {
             return true;
         }
-        super::dispatch::peek(self, reader).is_some() || reader.nonsense
+        super::dispatch::peek(self, reader, &mut Recent::default()).is_some() || reader.nonsense
     }
 
     /// Waits until the selection object is readable.
@@ -297,16 +334,16 @@ impl Reader {
         }
     }
 
-    /// Takes rings off the bell.
-    fn take_rings(&mut self) {
-        let Some(bell) = &self.bell else { return };
-        let mut buffer = [0; 8];
-        while let Ok(Some(received)) = socket::receive(bell.as_fd(), &mut buffer) {
-            if received.bytes == 0 {
+    /// Takes rings off the bell, at most so many.
+    fn take_rings(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some(bell) = &self.bell else { return };
+            match socket::take_ring(bell.as_fd()) {
+                Ring::Taken => {}
+                Ring::None => return,
                 // A dying node closes one descriptor after the other. The end of the control
                 // socket will wake this program; the end of the bell would do so for ever.
-                self.drop_bell();
-                return;
+                Ring::End => self.drop_bell(),
             }
         }
     }

@@ -285,11 +285,27 @@ impl Link {
 
     /// Rings the node if it sleeps.
     pub(super) fn ring(&self) {
-        if self.outbox.node_bell().must_ring()
-            && let Some(connection) = self.connection()
-        {
+        if self.outbox.node_bell().must_ring() {
+            self.ring_now();
+        }
+    }
+
+    /// Rings the node, whose bell has said that it must be rung.
+    pub(super) fn ring_now(&self) {
+        if let Some(connection) = self.connection() {
             connection.ring_node();
         }
+    }
+
+    /// Whether a publication at the time `now` must look after the link first: it is down, or
+    /// [`Link::check_node`] is due.
+    pub(super) fn wants_a_look(&self, now: i64) -> bool {
+        !self.is_up() || self.outbox.node_bell().is_asleep() || self.is_look_due(now)
+    }
+
+    fn is_look_due(&self, now: i64) -> bool {
+        // Also after the clock was set back.
+        now.wrapping_sub(self.looked_at.load(Ordering::Relaxed)) as u64 >= LOOK_INTERVAL
     }
 
     /// Looks whether the node is still there, before a record is handed to it at the time `now`:
@@ -298,9 +314,7 @@ impl Link {
     /// publication the program may never call again.
     pub(super) fn check_node(&self, now: i64) {
         let sleeps = self.outbox.node_bell().is_asleep();
-        let last = self.looked_at.load(Ordering::Relaxed);
-        // Also after the clock was set back.
-        let due = now.wrapping_sub(last) as u64 >= LOOK_INTERVAL;
+        let due = self.is_look_due(now);
         if due {
             self.looked_at.store(now, Ordering::Relaxed);
         }

@@ -11,6 +11,7 @@ mod dispatch;
 mod events;
 mod handles;
 mod instance;
+mod joining;
 mod library;
 mod link;
 mod patterns;
@@ -18,6 +19,7 @@ mod place;
 mod process;
 mod publish;
 mod restore;
+mod table;
 
 use crate::evt::{
     Attributes, AttributesRef, Error, EventId, Filters, LibraryNo, Limits, Name, OpenFlags,
@@ -26,6 +28,7 @@ use crate::evt::{
 use crate::link::inbox::Inbox;
 use crate::wire::Body;
 use events::Event;
+use instance::Seat;
 use library::{Library, Parts};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -89,21 +92,10 @@ pub struct EventView<'a> {
 /// `NoResources`, `Timeout`, `Library`.
 pub fn initialize(version: Version, callbacks: Box<dyn Callbacks>) -> Result<Handle, Error> {
     let process = process::current()?;
-    let link = {
-        let mut place = process.link.lock();
-        let link = match &place.link {
-            Some(link) => {
-                restore::ensure(link)?;
-                Arc::clone(link)
-            }
-            None => place.link.insert(restore::connect()?).clone(),
-        };
-        place.users += 1;
-        link
-    };
+    let link = process.link.join()?;
     let made = make_library(process, &link, version, callbacks);
     if made.is_err() {
-        leave_link(process);
+        process.link.leave();
     }
     made
 }
@@ -114,7 +106,7 @@ fn make_library(
     version: Version,
     callbacks: Box<dyn Callbacks>,
 ) -> Result<Handle, Error> {
-    let taken = process.libraries.write().take(link.limits.libraries_per_process_max)?;
+    let taken = process.libraries.take(link.limits.libraries_per_process_max)?;
     let number = LibraryNo(taken.slot as u32);
     match open_library(link, number) {
         Ok(Opened { inbox, memory, bell, by }) => {
@@ -129,15 +121,15 @@ fn make_library(
                 // The node that made the inbox has gone, and its successor may not know of it.
                 library.link.libraries.lock().remove(&number);
                 library.link.tell(Body::LibraryClose { library: number });
-                process.libraries.write().give_back(taken);
+                process.libraries.give_back(taken);
                 return Err(Error::TryAgain);
             }
-            process.libraries.write().fill(taken, library);
+            process.libraries.fill(taken, library);
             Ok(handle)
         }
         Err(error) => {
             link.tell(Body::LibraryClose { library: number });
-            process.libraries.write().give_back(taken);
+            process.libraries.give_back(taken);
             Err(error)
         }
     }
@@ -163,15 +155,6 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> 
     Ok(Opened { inbox, memory, bell, by: received.by })
 }
 
-/// One user of the link less; the last one ends it.
-fn leave_link(process: &process::Process) {
-    let mut place = process.link.lock();
-    place.users -= 1;
-    if place.users == 0 {
-        place.link = None;
-    }
-}
-
 /// The selection object of a library handle. Errors: `BadHandle`, `NoResources`.
 pub fn selection_object(library: Handle) -> Result<RawFd, Error> {
     process::library(library)?.selection_object()
@@ -186,31 +169,29 @@ pub fn dispatch(library: Handle, flags: DispatchFlags) -> Result<(), Error> {
 /// Ends a library handle and everything below it. Errors: `BadHandle`.
 pub fn finalize(library: Handle) -> Result<(), Error> {
     let process = process::existing().ok_or(Error::BadHandle)?;
-    let library = process.libraries.write().remove(library)?;
+    let library = process.libraries.remove(library)?;
     library.end();
     let instances = std::mem::take(&mut *library.instances.lock());
     let mut slots = Vec::new();
     for instance in instances.values() {
         // What another thread closes meanwhile is told and released there.
-        if process.channels.write().remove(instance.handle).is_ok() {
+        if process.channels.remove(instance.handle).is_ok() {
             slots.push(instance.slot);
         }
         instance.close();
         channels::forget_patterns(instance);
     }
-    library.completions.lock().clear();
+    library.completions.clear();
     library.link.libraries.lock().remove(&library.number);
     library.link.tell(Body::LibraryClose { library: library.number });
     if let Some(connection) = library.link.connection() {
         for open in connection.take_opens_of(&library) {
-            process.channels.write().give_back(open.taken);
+            process.channels.give_back(open.taken);
         }
     }
-    let mut channels = process.channels.write();
-    slots.into_iter().for_each(|slot| channels.release(slot));
-    drop(channels);
-    process.libraries.write().release(library.number.0 as usize);
-    leave_link(process);
+    slots.into_iter().for_each(|slot| process.channels.release(slot));
+    process.libraries.release(library.number.0 as usize);
+    process.link.leave();
     Ok(())
 }
 
@@ -248,8 +229,8 @@ pub fn channel_open_async(
 /// Closes an open instance. Errors: `BadHandle`.
 pub fn channel_close(channel: Handle) -> Result<(), Error> {
     let process = process::existing().ok_or(Error::BadHandle)?;
-    let instance = process.channels.write().remove(channel)?;
-    channels::close(&instance);
+    let seat = process.channels.remove(channel)?;
+    channels::close(&seat.instance);
     Ok(())
 }
 
@@ -261,19 +242,21 @@ pub fn channel_unlink(library: Handle, name: &Name) -> Result<(), Error> {
 /// Allocates an event. Errors: `BadHandle`, `Access` (B.03, no publisher flag), `NoMemory`,
 /// `NoResources`.
 pub fn event_allocate(channel: Handle) -> Result<Handle, Error> {
-    let instance = process::instance(channel)?;
+    let mut seat = process::seat_mut(channel)?;
+    let instance = &seat.instance;
     if instance.version() >= Version::B03 && !instance.flags.contains(OpenFlags::PUBLISHER) {
         return Err(Error::Access);
     }
     let attributes = Attributes::empty()?;
     let (priority, retention) = (Priority::LOWEST, Span::ZERO);
-    instance.events.write().add(Event::Allocated { attributes, priority, retention })
+    seat.events.add(Event::Allocated { attributes, priority, retention })
 }
 
 /// Frees an event. Errors: `BadHandle`.
 pub fn event_free(event: Handle) -> Result<(), Error> {
-    let (instance, parts) = process::of_event(event)?;
-    let (freed, gave_patterns) = instance.events.write().remove(parts)?;
+    let (mut seat, parts) = process::of_event_mut(event)?;
+    let (freed, gave_patterns) = seat.events.remove(parts)?;
+    drop(seat);
     if gave_patterns && let Some(process) = process::existing() {
         process.patterns.lock().forget_event(event);
     }
@@ -293,9 +276,9 @@ pub fn attributes_set(
     retention: Span,
     attributes: impl FnOnce(AttributesRef<'_>) -> Result<Attributes, Error>,
 ) -> Result<(), Error> {
-    let (instance, parts) = process::of_event(event)?;
+    let (mut seat, parts) = process::of_event_mut(event)?;
+    let Seat { instance, events } = &mut *seat;
     let limits = &instance.library.link.limits;
-    let mut events = instance.events.write();
     let Event::Allocated { attributes: present, priority: old_priority, retention: old_retention } =
         events.get_mut(parts)?
     else {
@@ -317,9 +300,8 @@ pub fn attributes<R>(
     event: Handle,
     read: impl FnOnce(EventView<'_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let (instance, parts) = process::of_event(event)?;
-    let events = instance.events.read();
-    match events.get(parts)? {
+    let (seat, parts) = process::of_event(event)?;
+    match seat.events.get(parts)? {
         Event::Allocated { attributes, priority, retention } => read(EventView {
             attributes: attributes.view(),
             priority: *priority,
@@ -340,10 +322,9 @@ pub fn attributes<R>(
 /// Remembers that `patterns` (an address) with `number` entries was given out for `event`, so that
 /// [`patterns_forget`] can tell. Overwrites an older entry of the same address.
 pub fn patterns_remember(event: Handle, patterns: usize, number: u64) -> Result<(), Error> {
-    let (instance, parts) = process::of_event(event)?;
+    let (mut seat, parts) = process::of_event_mut(event)?;
     let process = process::existing().ok_or(Error::BadHandle)?;
-    let mut events = instance.events.write();
-    events.note_patterns(parts)?;
+    seat.events.note_patterns(parts)?;
     process.patterns.lock().remember(event, patterns, number);
     Ok(())
 }
@@ -351,8 +332,8 @@ pub fn patterns_remember(event: Handle, patterns: usize, number: u64) -> Result<
 /// Takes back what [`patterns_remember`] noted: the number of entries. Errors: `BadHandle`;
 /// `InvalidParam` if the address was not given out for this event.
 pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
-    let (instance, parts) = process::of_event(event)?;
-    instance.events.read().get(parts)?;
+    let (seat, parts) = process::of_event(event)?;
+    seat.events.get(parts)?;
     let process = process::existing().ok_or(Error::BadHandle)?;
     process.patterns.lock().forget(event, patterns)
 }
@@ -360,9 +341,8 @@ pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
 /// Lets `read` look at the data of a received event. Errors: `BadHandle` (also for an allocated
 /// event), and what `read` returns.
 pub fn data<R>(event: Handle, read: impl FnOnce(&[u8]) -> Result<R, Error>) -> Result<R, Error> {
-    let (instance, parts) = process::of_event(event)?;
-    let events = instance.events.read();
-    match events.get(parts)? {
+    let (seat, parts) = process::of_event(event)?;
+    match seat.events.get(parts)? {
         Event::Allocated { .. } => Err(Error::BadHandle),
         Event::Received(received) => read(received.data()),
     }

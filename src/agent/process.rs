@@ -2,15 +2,16 @@
 //! another one now: the child of a fork begins anew and leaves its parent's link alone.
 
 use super::Handle;
-use super::handles::{EventHandle, Kind, Table};
-use super::instance::Instance;
+use super::handles::{EventHandle, Kind};
+use super::instance::{Instance, Seat};
+use super::joining::LinkPlace;
 use super::library::Library;
-use super::link::Link;
 use super::patterns::PatternTable;
+use super::table::{Reading, Table, Writing};
 use crate::evt::Error;
 use crate::sys::memory::{ForkMark, Leaked};
 use crate::sys::{descriptor, process};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,20 +19,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The library's state in one process.
 pub(super) struct Process {
     mark: ForkMark,
-    pub(super) libraries: RwLock<Table<Arc<Library>>>,
-    pub(super) channels: RwLock<Table<Arc<Instance>>>,
-    pub(super) link: Mutex<LinkPlace>,
+    pub(super) libraries: Table<Arc<Library>>,
+    pub(super) channels: Table<Seat>,
+    pub(super) link: LinkPlace,
     pub(super) patterns: Mutex<PatternTable>,
     /// What a parent left in this process. Its locks may be held by threads that do not exist here,
     /// so it is never touched; it is kept in reach for checkers of memory.
     _left: Option<&'static Self>,
-}
-
-/// The one link of the process, and how many library handles use it.
-#[derive(Default)]
-pub(super) struct LinkPlace {
-    pub(super) link: Option<Arc<Link>>,
-    pub(super) users: usize,
 }
 
 static CURRENT: Leaked<Process> = Leaked::new();
@@ -94,9 +88,9 @@ impl Process {
     fn new() -> Result<Self, Error> {
         Ok(Self {
             mark: ForkMark::new().map_err(|_| Error::NoMemory)?,
-            libraries: RwLock::new(Table::new(Kind::Library, process::random())),
-            channels: RwLock::new(Table::new(Kind::Channel, process::random())),
-            link: Mutex::new(LinkPlace::default()),
+            libraries: Table::new(Kind::Library, process::random()),
+            channels: Table::new(Kind::Channel, process::random()),
+            link: LinkPlace::default(),
             patterns: Mutex::new(PatternTable::default()),
             _left: LEFT.get(),
         })
@@ -105,19 +99,32 @@ impl Process {
 
 /// The library behind a handle.
 pub(super) fn library(handle: Handle) -> Result<Arc<Library>, Error> {
-    existing().ok_or(Error::BadHandle)?.libraries.read().get(handle)
+    existing().ok_or(Error::BadHandle)?.libraries.get(handle).map(|library| Arc::clone(&library))
 }
 
 /// The open instance behind a handle.
 pub(super) fn instance(handle: Handle) -> Result<Arc<Instance>, Error> {
-    existing().ok_or(Error::BadHandle)?.channels.read().get(handle)
+    let seat = existing().ok_or(Error::BadHandle)?.channels.get(handle)?;
+    Ok(Arc::clone(&seat.instance))
 }
 
-/// The open instance an event handle belongs to, and the parts of the handle.
-pub(super) fn of_event(handle: Handle) -> Result<(Arc<Instance>, EventHandle), Error> {
+/// The open instance behind a handle with its events, to be changed.
+pub(super) fn seat_mut(handle: Handle) -> Result<Writing<'static, Seat>, Error> {
+    existing().ok_or(Error::BadHandle)?.channels.get_mut(handle)
+}
+
+/// The open instance an event handle belongs to, with its events, and the parts of the handle.
+pub(super) fn of_event(handle: Handle) -> Result<(Reading<'static, Seat>, EventHandle), Error> {
     let parts = EventHandle::decode(handle).ok_or(Error::BadHandle)?;
     let process = existing().ok_or(Error::BadHandle)?;
-    let channels = process.channels.read();
-    let instance = channels.at(parts.instance_slot).ok_or(Error::BadHandle)?;
-    Ok((Arc::clone(instance), parts))
+    let seat = process.channels.at(parts.instance_slot).ok_or(Error::BadHandle)?;
+    Ok((seat, parts))
+}
+
+/// As [`of_event`], for events to be changed.
+pub(super) fn of_event_mut(handle: Handle) -> Result<(Writing<'static, Seat>, EventHandle), Error> {
+    let parts = EventHandle::decode(handle).ok_or(Error::BadHandle)?;
+    let process = existing().ok_or(Error::BadHandle)?;
+    let seat = process.channels.at_mut(parts.instance_slot).ok_or(Error::BadHandle)?;
+    Ok((seat, parts))
 }

@@ -10,6 +10,7 @@ use crate::link::outring::Refused;
 use crate::link::record::OutHeader;
 use crate::sys::clock;
 use crate::wire::Body;
+use std::sync::Arc;
 
 /// How often credit is asked for: other threads may have spent what the node granted.
 const CREDIT_ATTEMPTS: usize = 100;
@@ -23,12 +24,10 @@ struct Plan {
 }
 
 /// Publishes an event with `data`.
-///
-/// The event is looked at twice: what may wait (a link to restore, credit to ask for) happens in
-/// between, without a lock that callbacks or other threads need.
 pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
-    let (instance, parts) = process::of_event(event)?;
-    let mut plan = plan_of(instance.events.read().get(parts)?).0;
+    let (seat, parts) = process::of_event(event)?;
+    let (plan, attributes) = plan_of(seat.events.get(parts)?);
+    let instance = &seat.instance;
     if !instance.flags.contains(OpenFlags::PUBLISHER) {
         return Err(Error::Access);
     }
@@ -36,6 +35,30 @@ pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
     if data.len() as u64 > link.limits.event_bytes_max {
         return Err(Error::TooBig);
     }
+    let publish_time = clock::wall();
+    if plan.retention > Span::ZERO || link.wants_a_look(publish_time) {
+        let instance = Arc::clone(instance);
+        drop(seat);
+        return publish_with_care(&instance, parts, plan, data);
+    }
+    let id = write(instance, plan, attributes, data, publish_time);
+    let ring = link.outbox.node_bell().must_ring().then(|| Arc::clone(link));
+    drop(seat);
+    if let Some(link) = ring {
+        link.ring_now();
+    }
+    id
+}
+
+/// Publishes where something may have to wait: a link to restore, credit to ask for. No lock that
+/// callbacks or other threads need is held then, so the event is looked at again to be copied.
+fn publish_with_care(
+    instance: &Instance,
+    parts: EventHandle,
+    mut plan: Plan,
+    data: &[u8],
+) -> Result<EventId, Error> {
+    let link = &instance.library.link;
     loop {
         let publish_time = clock::wall();
         link.check_node(publish_time);
@@ -45,7 +68,7 @@ pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
         if retained {
             acquire_credit(link, bytes)?;
         }
-        let written = write(&instance, parts, plan, data, publish_time);
+        let written = write_as_planned(instance, parts, plan, data, publish_time);
         if retained && !matches!(written, Ok(Written::Record(_))) {
             link.outbox.add_credit(1, bytes.next_multiple_of(64));
         }
@@ -77,18 +100,29 @@ enum Written {
 }
 
 /// Writes the record, if the event still is as planned. Never waits.
-fn write(
+fn write_as_planned(
     instance: &Instance,
     parts: EventHandle,
     planned: Plan,
     data: &[u8],
     publish_time: i64,
 ) -> Result<Written, Error> {
-    let events = instance.events.read();
-    let (plan, attributes) = plan_of(events.get(parts)?);
+    let seat = instance.library.process.channels.get(instance.handle)?;
+    let (plan, attributes) = plan_of(seat.events.get(parts)?);
     if plan != planned {
         return Ok(Written::Changed(plan));
     }
+    write(instance, plan, attributes, data, publish_time).map(Written::Record)
+}
+
+/// Writes the record. Never waits.
+fn write(
+    instance: &Instance,
+    plan: Plan,
+    attributes: &[u8],
+    data: &[u8],
+    publish_time: i64,
+) -> Result<EventId, Error> {
     let mut header = OutHeader {
         instance: instance.number.0,
         id: 0,
@@ -106,7 +140,7 @@ fn write(
     header.id = id.0;
     link.outbox.write(plan.priority, slot, &header, attributes, data);
     link.outbox.ring(plan.priority).commit(slot);
-    Ok(Written::Record(id))
+    Ok(id)
 }
 
 /// Takes credit for a retained event, asking the node for more if there is not enough.

@@ -10,7 +10,7 @@ use super::library::Library;
 use super::link::Link;
 use super::place::{self, Place};
 use super::process;
-use crate::evt::{Error, Limits};
+use crate::evt::{Error, Limits, Span, Time};
 use crate::link::outbox::Outbox;
 use crate::link::record::VERSION;
 use crate::sys::{clock, descriptor, program, socket};
@@ -25,20 +25,27 @@ use std::sync::{Arc, Weak};
 const STEP_TIME: u64 = 5_000_000_000;
 const REPLY_BYTES_MAX: usize = 4096;
 
+/// When a step that begins now is given up, in a dialogue that ends at `end`.
+fn step_end(end: Time) -> Time {
+    clock::elapsed().after(Span(STEP_TIME)).min(end)
+}
+
 /// A connection that nobody else uses yet.
 struct Dialogue {
     socket: OwnedFd,
     last_id: u32,
+    /// When it is given up, whatever a step may take.
+    end: Time,
     /// The node has said that the service is elsewhere.
     moved: bool,
 }
 
 impl Dialogue {
     /// Connects; starts a private daemon if nobody answers and that is permitted.
-    fn begin(place: &Place) -> Result<Self, Error> {
+    fn begin(place: &Place, end: Time) -> Result<Self, Error> {
         let mut connected = socket::connect(&place.socket);
         if let (Err(_), Some(directory)) = (&connected, &place.private) {
-            start_daemon(place, directory);
+            start_daemon(place, directory, step_end(end));
             connected = socket::connect(&place.socket);
         }
         let socket = connected.map_err(|error| match error.raw_os_error() {
@@ -55,7 +62,7 @@ impl Dialogue {
                 return Err(Error::TryAgain);
             }
         }
-        Ok(Self { socket, last_id: 0, moved: false })
+        Ok(Self { socket, last_id: 0, end, moved: false })
     }
 
     /// Asks and waits for the reply.
@@ -66,7 +73,7 @@ impl Dialogue {
     ) -> Result<(Reply, Vec<OwnedFd>), Error> {
         self.last_id += 1;
         let request = Request { id: self.last_id, barrier: [0; 4], body }.encode();
-        let deadline = clock::elapsed().after(crate::evt::Span(STEP_TIME));
+        let deadline = step_end(self.end);
         loop {
             match socket::send(self.socket.as_fd(), &request, descriptors) {
                 Ok(()) => break,
@@ -103,7 +110,7 @@ impl Dialogue {
         }
     }
 
-    fn wait(&self, events: libc::c_short, deadline: crate::evt::Time) -> Result<(), Error> {
+    fn wait(&self, events: libc::c_short, deadline: Time) -> Result<(), Error> {
         let now = clock::elapsed();
         if now >= deadline {
             return Err(Error::TryAgain);
@@ -125,7 +132,7 @@ fn tell_once(place: &Place, error: &io::Error) {
 
 /// Starts the private daemon and waits until it listens or gives up. Of several that are started
 /// at once one takes the lock; the others leave at once.
-fn start_daemon(place: &Place, directory: &std::path::Path) {
+fn start_daemon(place: &Place, directory: &std::path::Path, deadline: Time) {
     let Some(program) = place::daemon_program() else { return };
     let system = place::system().socket;
     let arguments = [
@@ -140,7 +147,6 @@ fn start_daemon(place: &Place, directory: &std::path::Path) {
     let arguments = if place.yields { &arguments[..] } else { &arguments[..5] };
     let Ok(ready) = program::start_unseen(program.as_os_str(), arguments) else { return };
     // The daemon closes its end when it listens, or when it ends.
-    let deadline = clock::elapsed().after(crate::evt::Span(STEP_TIME));
     loop {
         let left = clock::elapsed().until(deadline).0;
         let events = descriptor::poll([(ready.as_raw_fd(), libc::POLLIN)], Some(left));
@@ -151,10 +157,13 @@ fn start_daemon(place: &Place, directory: &std::path::Path) {
     }
 }
 
-/// The link of the process, made if there is none. The caller counts itself as a user.
+/// A link on a first connection.
+///
+/// - [`Error::TryAgain`]: no node can be reached.
+/// - [`Error::NoResources`], [`Error::NoMemory`].
 pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let place = place::find().ok_or(Error::TryAgain)?;
-    let mut dialogue = Dialogue::begin(&place)?;
+    let mut dialogue = Dialogue::begin(&place, Time::MAX)?;
     let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
     let (reply, descriptors) = dialogue.ask(hello, &[])?;
     reply.code?;
@@ -179,11 +188,27 @@ pub(super) fn ensure(link: &Link) -> Result<(), Error> {
     if link.is_up() { Ok(()) } else { attempt(link) }
 }
 
+/// As [`ensure`], for a call that has to end at `deadline`.
+///
+/// - [`Error::Timeout`]: that was too soon.
+/// - [`Error::TryAgain`].
+pub(super) fn ensure_until(link: &Link, deadline: Time) -> Result<(), Error> {
+    if link.is_up() {
+        return Ok(());
+    }
+    let too_late = |error| if clock::elapsed() >= deadline { Error::Timeout } else { error };
+    attempt_until(link, deadline).map_err(too_late)
+}
+
 /// Tries to reach the node again, unless another thread is trying or the last attempt was too
 /// short ago.
 ///
 /// - [`Error::TryAgain`].
 pub(super) fn attempt(link: &Link) -> Result<(), Error> {
+    attempt_until(link, Time::MAX)
+}
+
+fn attempt_until(link: &Link, deadline: Time) -> Result<(), Error> {
     let Some(_one_at_a_time) = link.restoring.try_lock() else {
         link.look_later();
         return Err(Error::TryAgain);
@@ -194,7 +219,7 @@ pub(super) fn attempt(link: &Link) -> Result<(), Error> {
     if !link.may_retry() {
         return Err(Error::TryAgain);
     }
-    restore(link).map_err(|_| Error::TryAgain)
+    restore(link, deadline).map_err(|_| Error::TryAgain)
 }
 
 /// What a node was told that exists here. What has ended since, while nobody could be told, it is
@@ -216,12 +241,12 @@ impl Restored {
     }
 }
 
-fn restore(link: &Link) -> Result<(), Error> {
+fn restore(link: &Link, deadline: Time) -> Result<(), Error> {
     if link.place.lock().has_moved() {
         link.move_to_system();
     }
     let place = link.place.lock().clone();
-    let mut dialogue = Dialogue::begin(&place)?;
+    let mut dialogue = Dialogue::begin(&place, deadline)?;
     let told = bring_back(&mut dialogue, link);
     if dialogue.moved {
         link.move_to_system();
@@ -328,10 +353,9 @@ fn restore_instance(
 /// waits for ever for its events, blocking dispatch of its library handle returns.
 fn lose(library: &Library, instance: &Arc<Instance>) {
     if let Some(process) = process::existing() {
-        let mut channels = process.channels.write();
         // What another thread closes meanwhile is released there.
-        if channels.remove(instance.handle).is_ok() {
-            channels.release(instance.slot);
+        if process.channels.remove(instance.handle).is_ok() {
+            process.channels.release(instance.slot);
         }
     }
     instance.close();

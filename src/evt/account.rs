@@ -93,8 +93,12 @@ impl Numbers {
 
     /// Whose private service granted a block that `user` holds; none for this member's own.
     pub(super) fn private_user(&self, user: u32, first: EventId) -> Option<u32> {
-        (first.member() != self.member && first.member() >= EventId::PRIVATE_MEMBERS)
-            .then_some(user)
+        if self.is_private(first) { Some(user) } else { None }
+    }
+
+    /// Whether a private service other than this member grants such identifiers.
+    pub(super) const fn is_private(&self, id: EventId) -> bool {
+        id.member() != self.member && id.member() >= EventId::PRIVATE_MEMBERS
     }
 
     /// Forgets a block that a process of `user` holds no more.
@@ -159,6 +163,7 @@ impl Account {
 /// What one user holds, over all processes of that user, gone ones included.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct User {
+    libraries: u64,
     pub(super) retained_events: u64,
     pub(super) retained_bytes: u64,
     credit_events: u64,
@@ -263,6 +268,22 @@ impl Ledger {
         }
     }
 
+    /// Library handles of all processes of a user.
+    pub(super) fn libraries(&self, user: u32) -> u64 {
+        self.users.get(&user).map_or(0, |held| held.libraries)
+    }
+
+    pub(super) fn open_library(&mut self, user: u32) {
+        self.users.entry(user).or_default().libraries += 1;
+    }
+
+    pub(super) fn close_library(&mut self, user: u32) {
+        if let Some(held) = self.users.get_mut(&user) {
+            held.libraries -= 1;
+        }
+        self.tidy(user);
+    }
+
     pub(super) fn user(&self, user: u32) -> Option<&User> {
         self.users.get(&user)
     }
@@ -322,6 +343,10 @@ mod tests {
         assert!(numbers.adopt(7 + 512, block(private, 9)), "nobody can claim it before him");
         assert!(!numbers.adopt(7, block(other, 9)));
         assert!(!numbers.adopt(7, block(1, 4)), "of another host");
+        let of = |member| block(member, 4).first;
+        assert!(numbers.is_private(of(private)) && numbers.is_private(of(other)));
+        assert!(!numbers.is_private(of(0)) && !numbers.is_private(of(1)));
+        assert!(!Numbers::new(private, 5).is_private(of(private)), "it knows its own");
         numbers.forget(7, block(private, 9).first);
         assert!(numbers.adopt(7, block(private, 9)));
     }

@@ -38,6 +38,10 @@ pub struct Limits {
     pub processes_per_user_max: u64,
     /// Library handles of one process. Beyond: `NoResources` at initialize.
     pub libraries_per_process_max: u64,
+    /// Library handles of all processes of one user together. Beyond: `NoResources` at initialize.
+    /// The daemon has a mapping and a descriptor for each; a kernel allows 65530 mappings by
+    /// default, of which this is half, so that one user cannot use up what others need.
+    pub libraries_per_user_max: u64,
     /// Open instances of one process. Beyond: `NoResources` at open. At most 65536, which is
     /// what a channel handle can number.
     pub instances_per_process_max: u64,
@@ -66,6 +70,7 @@ impl Default for Limits {
             processes_max: 4096,
             processes_per_user_max: 3072,
             libraries_per_process_max: 4096,
+            libraries_per_user_max: 32_768,
             instances_per_process_max: 65_536,
             subscriptions_per_instance_max: 65_536,
             filter_bytes_per_process_max: 16 << 20,

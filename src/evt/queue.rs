@@ -69,6 +69,12 @@ impl Queue {
         self.events
     }
 
+    /// Entries of all kinds that wait.
+    pub(super) fn entries(&self) -> u64 {
+        let of_level = |level: &Level| (level.live.len() + level.replays.len()) as u64;
+        self.lost.len() as u64 + self.levels.iter().map(of_level).sum::<u64>()
+    }
+
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }

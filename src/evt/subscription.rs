@@ -43,6 +43,8 @@ pub(super) struct Instance {
     pub(super) restored: Option<u64>,
     /// The last publication that found the instance, and its place among the takers.
     pub(super) found: (u64, u32),
+    /// The number of the last publication, in all, before it was opened.
+    pub(super) born: u64,
 }
 
 impl Instance {

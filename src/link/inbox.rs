@@ -118,18 +118,26 @@ impl Inbox {
     /// # Errors
     ///
     /// [`Nonsense`] when the node's record cannot be.
+    #[inline]
     pub fn next(
         &self,
         priority: Priority,
+        position: u64,
+    ) -> Result<Option<(u64, InHeader)>, Nonsense> {
+        // Most rings are empty most of the time.
+        let there = self.ring(priority).written().wrapping_sub(position);
+        if there == 0 { Ok(None) } else { self.next_of(priority, position, there) }
+    }
+
+    /// The next record of the `there` bytes after `position`.
+    fn next_of(
+        &self,
+        priority: Priority,
         mut position: u64,
+        mut there: u64,
     ) -> Result<Option<(u64, InHeader)>, Nonsense> {
         let ring = self.ring(priority);
-        let written = ring.written();
-        loop {
-            let there = written.wrapping_sub(position);
-            if there == 0 {
-                return Ok(None);
-            }
+        while there > 0 {
             let rest = ring.rest(position).min(there);
             if there > self.ring_bytes as u64
                 || !there.is_multiple_of(UNIT)
@@ -137,28 +145,27 @@ impl Inbox {
             {
                 return Err(Nonsense);
             }
-            let mut first = [0; 8];
-            self.load(priority, position, &mut first);
-            let bytes = u64::from(u32::from_le_bytes([first[0], first[1], first[2], first[3]]));
-            let kind = u32::from_le_bytes([first[4], first[5], first[6], first[7]]);
+            let mut encoded = [0; IN_HEADER];
+            if rest < IN_HEADER as u64 {
+                // Of a pad only its first eight bytes need exist.
+                self.load(priority, position, &mut encoded[..rest as usize]);
+            } else {
+                self.load(priority, position, &mut encoded);
+            }
+            let (bytes, kind) = InHeader::first_of(&encoded);
             if bytes < UNIT || bytes > rest || bytes % UNIT != 0 {
                 return Err(Nonsense);
             }
-            if InKind::of(kind) == Some(InKind::Pad) {
+            if kind == Some(InKind::Pad) {
                 position += bytes;
+                there -= bytes;
                 continue;
             }
-            if bytes < IN_HEADER as u64 {
-                return Err(Nonsense);
-            }
-            let mut encoded = [0; IN_HEADER];
-            self.load(priority, position, &mut encoded);
             let header = InHeader::decode(&encoded).ok_or(Nonsense)?;
-            let right = u64::from(header.bytes) == bytes
-                && header.priority as usize == priority.index()
-                && header.kind != InKind::Pad;
+            let right = bytes >= IN_HEADER as u64 && header.priority as usize == priority.index();
             return if right { Ok(Some((position, header))) } else { Err(Nonsense) };
         }
+        Ok(None)
     }
 
     fn load(&self, priority: Priority, position: u64, to: &mut [u8]) {
@@ -170,6 +177,25 @@ impl Inbox {
     /// Agent: copies what follows the header of a record: `to.len()` bytes.
     pub fn read_content(&self, priority: Priority, position: u64, to: &mut [u8]) {
         self.load(priority, position + IN_HEADER as u64, to);
+    }
+
+    /// Agent: copies `bytes` bytes of what follows the header of a record to the end of `into`,
+    /// which has room for them.
+    pub fn append_content(
+        &self,
+        priority: Priority,
+        position: u64,
+        bytes: usize,
+        into: &mut Vec<u8>,
+    ) {
+        let start = into.len();
+        assert!(into.capacity() - start >= bytes, "the caller has made room");
+        let from = self.data(priority, position + IN_HEADER as u64, bytes);
+        let to = into.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+        // SAFETY: `from` is inside the ring; `to` has room for the bytes and is the program's own.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) };
+        // SAFETY: so many bytes have just been written behind `start`.
+        unsafe { into.set_len(start + bytes) };
     }
 
     /// Agent: writes the changed header of an unread record back: another subscription, or
@@ -196,10 +222,10 @@ impl Inbox {
         self.header().backlog.0.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether the node holds more at one priority.
+    /// Whether the node holds more at any of the `levels` highest priorities.
     #[must_use]
-    pub fn has_backlog_at(&self, priority: Priority) -> bool {
-        self.header().backlog.0.load(Ordering::Acquire) & 1 << priority.number() != 0
+    pub fn has_backlog_above(&self, levels: usize) -> bool {
+        self.header().backlog.0.load(Ordering::Acquire) & ((1 << levels) - 1) != 0
     }
 
     /// The word by which the node says that it waits for room: the agent rings after it has read.

@@ -110,13 +110,15 @@ impl Outbox {
         data: &[u8],
     ) {
         let encoded = header.encode();
-        let mut position = slot.position;
-        for part in [encoded.as_slice(), attributes, data] {
-            let to = self.data(priority, position, part.len());
+        let parts = [encoded.as_slice(), attributes, data];
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let mut to = self.data(priority, slot.position, bytes);
+        for part in parts {
             // SAFETY: `to` has room for the part inside the range, which is this thread's alone
             // until it is committed; shared memory never overlaps the program's own.
             unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len()) };
-            position += part.len() as u64;
+            // SAFETY: at most the end of what `data` has found to be inside the ring.
+            to = unsafe { to.add(part.len()) };
         }
     }
 

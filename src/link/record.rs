@@ -150,6 +150,12 @@ impl InHeader {
         to
     }
 
+    /// The length and the kind that a header begins with.
+    #[must_use]
+    pub fn first_of(from: &[u8; IN_HEADER]) -> (u64, Option<InKind>) {
+        (u64::from(u32_at(from, 0)), InKind::of(u32_at(from, 4)))
+    }
+
     /// Reads a header. `None` if kind or lengths are nonsense.
     #[must_use]
     pub fn decode(from: &[u8; IN_HEADER]) -> Option<Self> {

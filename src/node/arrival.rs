@@ -6,16 +6,16 @@
 //! if it were retained already, and one private daemon of a user moves at a time.
 
 use super::client::Client;
+use super::turn::COPY_BYTES;
 use super::{Server, log};
 use crate::evt::node::{EventRecord, ProcessKey};
 use crate::evt::{Error, Incarnation, Name, Time};
 use crate::wire::Body;
 use std::collections::VecDeque;
 
-/// What takes effect in one turn: as many records as are taken from an outbox in one.
-const BATCH_ITEMS: usize = 256;
-/// Bytes of events that take effect in one turn.
-const BATCH_BYTES: u64 = 512 << 10;
+/// Work units of what takes effect, besides what is copied and what the core counts: it is written
+/// to the log, as what a request asks for is.
+const ITEM_COST: u64 = 16;
 
 /// Something that moves.
 #[derive(Debug)]
@@ -95,8 +95,9 @@ impl Server {
         !arrival.waiting.is_empty()
     }
 
-    /// Lets some of what has come take effect, if all has come. True if there was something.
-    pub(super) fn admit(&mut self, slot: usize) -> bool {
+    /// Lets some of what has come take effect, if all has come: one piece at least, until the work
+    /// of this turn is done. True if there was something.
+    pub(super) fn admit(&mut self, slot: usize, budget: &mut u64) -> bool {
         let Some(Client { arrival: Some(arrival), process, peer, .. }) =
             self.clients[slot].as_mut()
         else {
@@ -106,23 +107,23 @@ impl Server {
             return false;
         }
         let (process, user) = (*process, peer.uid);
-        let mut bytes = 0;
-        for _ in 0..BATCH_ITEMS {
-            let Some(item) = arrival.waiting.pop_front() else { break };
+        while let Some(item) = arrival.waiting.pop_front() {
+            let mut cost = ITEM_COST;
             let outcome = match item {
                 Item::Channel { private, name, linked } => {
                     arrival.channels -= 1;
                     self.core.move_channel(process, private, &name, linked)
                 }
                 Item::Retained { private, record, deadline } => {
-                    bytes += record.bytes();
+                    cost += record.bytes() / COPY_BYTES;
                     self.core.release_moved(user, &record);
                     self.core.move_retained(process, private, *record, deadline)
                 }
             };
             let count = if outcome.is_ok() { &mut arrival.taken } else { &mut arrival.refused };
             *count += 1;
-            if bytes > BATCH_BYTES {
+            *budget = budget.saturating_sub(cost + self.core.take_work());
+            if *budget == 0 {
                 break;
             }
         }
@@ -134,6 +135,7 @@ impl Server {
             ));
         }
         self.core.end_move(self.now, &mut self.inboxes);
+        *budget = budget.saturating_sub(self.core.take_work());
         self.grace_ends = Some(self.now.after(self.config.grace));
         true
     }

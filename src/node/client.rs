@@ -1,6 +1,8 @@
 //! One connected program, from the node's side.
 
 use super::arrival::Arrival;
+use super::others::Awaited;
+use super::turn::Unfinished;
 use crate::evt::node::ProcessKey;
 use crate::evt::{Error, Priority};
 use crate::link::outbox::Outbox;
@@ -17,6 +19,9 @@ pub(super) const REQUESTS_MAX: usize = 16;
 /// Replies that wait for a program that does not read them; beyond, it is dropped. A well-behaved
 /// library has at most one blocking request for each of its threads and one for each open.
 const REPLIES_MAX: usize = 70_000;
+/// Replies with descriptors that wait for a program that does not read them; beyond, its requests
+/// wait too. Each holds up to two descriptors of the daemon. A library asks for one at a time.
+const REPLIES_WITH_DESCRIPTORS_MAX: usize = 8;
 /// Bytes of such replies.
 const REPLIES_BYTES_MAX: usize = 8 << 20;
 
@@ -35,10 +40,16 @@ pub(super) struct Linked {
     pub(super) _bell: OwnedFd,
     /// Next position to take, by priority.
     pub(super) next: Barrier,
+    /// What stands at its position in `next` has takers left.
+    pub(super) unfinished: Option<Unfinished>,
     /// Publications before these positions were begun by a node that died.
     pub(super) again_until: Barrier,
     /// Publications before these positions have spent credit of an earlier node.
     pub(super) prepaid_until: Barrier,
+    /// It was made with an earlier node, which may have had other limits.
+    pub(super) resumed: bool,
+    /// Publications that were skipped.
+    pub(super) skipped: u64,
     /// Until this link is granted credit, what is retained has spent credit of an earlier node.
     pub(super) forgiving: bool,
     /// Which memory the outbox is.
@@ -59,6 +70,8 @@ pub(super) struct Client {
     pidfd: Option<OwnedFd>,
     pub(super) linked: Option<Linked>,
     pub(super) requests: VecDeque<Waiting>,
+    /// For its first request: whose publications come before it, when that has been found out.
+    pub(super) awaits: Option<Vec<Awaited>>,
     /// The socket may have something to read.
     pub(super) readable: bool,
     /// The socket has hung up or the process has ended.
@@ -71,6 +84,7 @@ pub(super) struct Client {
     pub(super) used: bool,
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     replies_bytes: usize,
+    replies_with_descriptors: usize,
 }
 
 impl Client {
@@ -89,6 +103,7 @@ impl Client {
             pidfd,
             linked: None,
             requests: VecDeque::new(),
+            awaits: None,
             readable: true,
             gone: false,
             queued: false,
@@ -96,6 +111,7 @@ impl Client {
             used: false,
             replies: VecDeque::new(),
             replies_bytes: 0,
+            replies_with_descriptors: 0,
         }
     }
 
@@ -106,9 +122,15 @@ impl Client {
 
     /// Whether the process has ended, as far as can be seen.
     pub(super) fn is_dead(&self) -> bool {
-        let Some(pidfd) = &self.pidfd else { return true };
-        descriptor::poll([(pidfd.as_raw_fd(), libc::POLLIN)], Some(0))
-            .is_ok_and(|[events]| events != 0)
+        self.pidfd.is_none() || self.has_ended()
+    }
+
+    /// Whether the process is seen to have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.pidfd.as_ref().is_some_and(|pidfd| {
+            descriptor::poll([(pidfd.as_raw_fd(), libc::POLLIN)], Some(0))
+                .is_ok_and(|[events]| events != 0)
+        })
     }
 
     /// Reads what the socket has, up to the bound of waiting requests.
@@ -117,7 +139,7 @@ impl Client {
     ///
     /// What the program did wrong; it is dropped.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<(), &'static str> {
-        while self.readable && self.requests.len() < REQUESTS_MAX {
+        while self.readable && self.requests.len() < REQUESTS_MAX && !self.is_deaf() {
             let received = socket::receive(self.control.as_fd(), buffer)
                 .map_err(|_| "its control socket failed")?;
             let Some(received) = received else {
@@ -152,6 +174,11 @@ impl Client {
         Ok(())
     }
 
+    /// Whether so many descriptors wait in replies that nothing may be done that makes more.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.replies_with_descriptors >= REPLIES_WITH_DESCRIPTORS_MAX
+    }
+
     /// Queues a reply; it is sent by [`Client::flush`], after what it rests on is in the log.
     pub(super) fn reply(
         &mut self,
@@ -162,6 +189,7 @@ impl Client {
     ) {
         let message = Reply { id, code, body }.encode();
         self.replies_bytes += message.len();
+        self.replies_with_descriptors += usize::from(!descriptors.is_empty());
         self.replies.push_back((message, descriptors));
     }
 
@@ -176,6 +204,7 @@ impl Client {
             match socket::send(self.control.as_fd(), message, &rights) {
                 Ok(()) => {
                     self.replies_bytes -= message.len();
+                    self.replies_with_descriptors -= usize::from(!descriptors.is_empty());
                     self.replies.pop_front();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -188,6 +217,7 @@ impl Client {
                     self.gone = true;
                     self.replies.clear();
                     self.replies_bytes = 0;
+                    self.replies_with_descriptors = 0;
                 }
                 Err(_) => return Err("its control socket failed"),
             }

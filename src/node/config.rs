@@ -107,6 +107,7 @@ limits_table!(
     processes_max,
     processes_per_user_max,
     libraries_per_process_max,
+    libraries_per_user_max,
     instances_per_process_max,
     subscriptions_per_instance_max,
     filter_bytes_per_process_max,

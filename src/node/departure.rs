@@ -12,7 +12,7 @@
 //!
 //! A link to the service's socket in place of its own tells programs that come later.
 
-use super::{Server, journal, log};
+use super::{Server, log, starts};
 use crate::evt::node::{EventRecord, Fact};
 use crate::evt::{Error, EventId, Incarnation, Span, Time};
 use crate::link::record::VERSION;
@@ -227,10 +227,7 @@ impl Server {
     /// Hands over what is here and was not handed over yet.
     fn hand_over(&mut self, stream: &mut Stream, told: &mut Told) -> io::Result<()> {
         self.now = clock::elapsed();
-        self.take_all();
-        for slot in 0..self.clients.len() {
-            self.settle(slot);
-        }
+        self.take_last();
         self.hand_over_facts(stream, told)?;
         stream.send(Body::MoveEnd)?;
         stream.settle()
@@ -275,12 +272,20 @@ impl Server {
             return;
         }
         self.hang_up();
+        self.take_last();
+        self.note_end();
+        self.place.leave(&self.config);
+    }
+
+    /// Takes what is visible in every outbox, lets it reach everybody, and shows it.
+    fn take_last(&mut self) {
         self.take_all();
+        while self.core.orphans() > 0 {
+            self.publish_of_gone();
+        }
         for slot in 0..self.clients.len() {
             self.settle(slot);
         }
-        self.note_end();
-        self.place.leave(&self.config);
     }
 
     pub(super) fn note_end(&mut self) {
@@ -336,5 +341,5 @@ struct Told {
 /// differ from those of other users when they meet. In the lower half, as counts go on from there.
 pub(super) fn first_start() -> u32 {
     let half = 1 << (EventId::START_BITS - 1);
-    journal::next_start((process::random() % half) as u32)
+    starts::next((process::random() % half) as u32)
 }

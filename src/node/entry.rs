@@ -22,6 +22,8 @@ pub enum Entry {
     Retained { incarnation: Incarnation, record: EventRecord, deadline: Time },
     /// It is not any more.
     RetentionEnded { incarnation: Incarnation, id: EventId },
+    /// A block of event identifiers was offered in an outbox, told by its device and inode.
+    Granted { first: EventId, memory: (u64, u64) },
     /// The daemon ended in order; nothing follows.
     Clean,
     /// What the private service of a user, which has moved here, called a channel.
@@ -82,6 +84,9 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
             to.extend_from_slice(&id.0.to_le_bytes());
         }),
         Entry::Clean => framed(to, 7, |_| {}),
+        Entry::Granted { first, memory: (device, inode) } => framed(to, 8, |to| {
+            [first.0, *device, *inode].iter().for_each(|word| to.extend(word.to_le_bytes()));
+        }),
         Entry::Moved { incarnation, user, private } => framed(to, 9, |to| {
             to.extend_from_slice(&incarnation.0.to_le_bytes());
             to.extend_from_slice(&user.to_le_bytes());
@@ -183,6 +188,10 @@ fn decode_content(kind: u8, mut content: &[u8]) -> Option<Entry> {
         6 => Entry::RetentionEnded {
             incarnation: incarnation(from)?,
             id: EventId(u64::from_le_bytes(take(from)?)),
+        },
+        8 => Entry::Granted {
+            first: EventId(u64::from_le_bytes(take(from)?)),
+            memory: (u64::from_le_bytes(take(from)?), u64::from_le_bytes(take(from)?)),
         },
         7 => Entry::Clean,
         9 => Entry::Moved {

@@ -5,9 +5,11 @@
 //! entries, each with its length and a checksum. A torn last entry (power loss, full disk) ends
 //! the log. At each start the facts are written anew to a second file that then takes the place
 //! of the first; so does a log that has grown to several times its facts. The start count is kept
-//! whatever else is lost.
+//! whatever else is lost, also that of a log whose head is damaged (`starts`).
 
 use super::entry::{self, Entry};
+use super::grants::{Grants, Memory};
+use super::starts;
 use crate::evt::node::{Change, Fact};
 use crate::evt::{EventId, Time};
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ pub(super) struct Journal {
     path: PathBuf,
     boot: [u8; 16],
     start: u32,
+    grants: Grants,
     file: Option<File>,
     buffer: Vec<u8>,
     bytes: u64,
@@ -60,6 +63,12 @@ fn boot_id() -> [u8; 16] {
 
 /// Reads what an earlier daemon left in `directory`. Whatever is damaged ends the reading.
 pub(super) fn read(directory: &Path) -> io::Result<Left> {
+    let mut left = read_log(directory)?;
+    left.start = starts::later(left.start, starts::read(directory));
+    Ok(left)
+}
+
+fn read_log(directory: &Path) -> io::Result<Left> {
     let mut bytes = Vec::new();
     match File::open(directory.join("state")) {
         Ok(mut file) => file.read_to_end(&mut bytes)?,
@@ -90,16 +99,23 @@ pub(super) fn read(directory: &Path) -> io::Result<Left> {
 
 impl Journal {
     /// Begins a new log in `directory` with these facts, in place of the old one.
-    pub(super) fn begin(directory: &Path, start: u32, facts: Facts<'_>) -> io::Result<Self> {
+    pub(super) fn begin(
+        directory: &Path,
+        start: u32,
+        grants: Grants,
+        facts: Facts<'_>,
+    ) -> io::Result<Self> {
         let mut journal = Self {
             path: directory.join("state"),
             boot: boot_id(),
             start,
+            grants,
             file: None,
             buffer: Vec::new(),
             bytes: 0,
             bytes_compacted: 0,
         };
+        starts::write(directory, start)?;
         journal.compact(facts)?;
         Ok(journal)
     }
@@ -127,6 +143,9 @@ impl Journal {
             }
         });
         outcome?;
+        for (memory, first) in self.grants.iter() {
+            entry::encode(&Entry::Granted { first, memory }, &mut self.buffer);
+        }
         bytes += self.buffer.len() as u64;
         file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -148,14 +167,23 @@ impl Journal {
     /// Notes that the next start number is in use.
     pub(super) fn note_start(&mut self, start: u32) -> io::Result<()> {
         self.start = start;
+        let apart = self.path.parent().map_or(Ok(()), |directory| starts::write(directory, start));
         entry::encode(&Entry::Start { start }, &mut self.buffer);
+        // One of the two is enough.
+        self.flush().or(apart)
+    }
+
+    /// Notes that a block of event identifiers is on offer in an outbox.
+    pub(super) fn grant(&mut self, first: EventId, memory: Memory) -> io::Result<()> {
+        self.grants.add(memory, first);
+        entry::encode(&Entry::Granted { first, memory }, &mut self.buffer);
         self.flush()
     }
 
     /// Begins a new log that holds nothing but the start count, and ends it; or, if that cannot be
     /// written, removes the log.
     pub(super) fn forget(&mut self, directory: &Path) -> io::Result<()> {
-        match Self::begin(directory, self.start, &|_| {}) {
+        match Self::begin(directory, self.start, Grants::default(), &|_| {}) {
             Ok(empty) => {
                 *self = empty;
                 self.end()
@@ -165,6 +193,11 @@ impl Journal {
                 std::fs::remove_file(&self.path)
             }
         }
+    }
+
+    /// Which blocks were offered where.
+    pub(super) fn grants(&mut self) -> &mut Grants {
+        &mut self.grants
     }
 
     /// Notes a clean end.
@@ -204,6 +237,20 @@ impl Journal {
     }
 }
 
+impl Left {
+    /// Which blocks of event identifiers were offered where.
+    pub(super) fn grants(&self) -> Grants {
+        let mut grants = Grants::default();
+        for entry in &self.entries {
+            if let Entry::Granted { first, memory } = entry {
+                grants.add(*memory, *first);
+            }
+        }
+        grants.end_all();
+        grants
+    }
+}
+
 /// Something that shows every fact to the function it is given.
 pub(super) type Facts<'a> = &'a dyn Fn(&mut dyn FnMut(Fact<'_>));
 
@@ -234,7 +281,7 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
             Entry::RetentionEnded { incarnation, id } => {
                 retained.remove(&(incarnation, id));
             }
-            Entry::Start { .. } | Entry::Clean => {}
+            Entry::Start { .. } | Entry::Clean | Entry::Granted { .. } => {}
         }
     }
     for (incarnation, (name, linked)) in &channels {
@@ -250,10 +297,4 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
             core.adopt_retained(incarnation, record, deadline);
         }
     }
-}
-
-/// The start number after `left`'s, within the width that event identifiers give it.
-pub(super) fn next_start(start: u32) -> u32 {
-    let width = (1 << EventId::START_BITS) - 1;
-    start % width + 1
 }

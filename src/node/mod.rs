@@ -9,9 +9,12 @@ mod client;
 pub mod config;
 mod departure;
 pub mod entry;
+mod grants;
 mod journal;
+mod others;
 pub mod place;
 mod requests;
+mod starts;
 mod turn;
 mod windows;
 
@@ -130,7 +133,7 @@ impl Server {
         let yields = config.yields_to.is_some();
         let start = match left.start {
             0 if yields => departure::first_start(),
-            before => journal::next_start(before),
+            before => starts::next(before),
         };
         let member = if yields { EventId::private_member(process::user()) } else { 0 };
         let now = clock::elapsed();
@@ -138,11 +141,12 @@ impl Server {
         let mut core = Node::new(config.limits.clone(), genesis);
         let restarted = left.of_this_boot;
         let clean = left.clean;
+        let grants = left.grants();
         journal::adopt(left, &mut core, now);
         if restarted {
             core.begin_grace(!clean);
         }
-        let journal = Journal::begin(&directory, start, &|visit| core.facts(visit))
+        let journal = Journal::begin(&directory, start, grants, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
@@ -208,13 +212,18 @@ impl Server {
     /// Looks at the descriptors, then gives turns to those that have work.
     fn step(&mut self) -> io::Result<()> {
         let mut ready = Vec::new();
-        let wait = if self.work.is_empty() { self.time_left() } else { Some(0) };
+        let busy = !self.work.is_empty() || self.core.orphans() > 0;
+        let wait = if busy { Some(0) } else { self.time_left() };
         descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, wait)?;
         self.now = clock::elapsed();
         for ready in ready {
             self.note(ready);
         }
         self.pass_time();
+        if self.has_departed || self.begins_anew {
+            // What is published from now on is not for this daemon.
+            return Ok(());
+        }
         for _ in 0..TURNS_BETWEEN_LOOKS {
             let Some((slot, generation)) = self.work.pop_front() else { break };
             let Some(client) = self.client(slot, generation) else { continue };
@@ -223,6 +232,7 @@ impl Server {
                 self.queue(slot, generation);
             }
         }
+        self.publish_of_gone();
         Ok(())
     }
 
@@ -344,6 +354,14 @@ impl Server {
         if let Some(arrival) = &client.arrival {
             self.end_arrival(client.peer.uid, arrival);
         }
+        if let Some(linked) = &client.linked {
+            let grants = self.journal.grants();
+            if client.has_ended() {
+                grants.forget(linked.memory);
+            } else {
+                grants.end(linked.memory);
+            }
+        }
         self.inboxes.end_flight();
         self.core.disconnect(client.process);
         self.inboxes.remove_process(client.process);
@@ -355,7 +373,7 @@ impl Server {
         self.inboxes.show();
     }
 
-    /// Takes what is visible in every outbox, before an answer that says "there is none".
+    /// Takes what is visible in every outbox, however much it is.
     fn take_all(&mut self) {
         for slot in 0..self.clients.len() {
             if self.clients[slot].is_some() {
@@ -400,7 +418,7 @@ impl Server {
 
     /// All identifiers of this start are used up: the next start number begins.
     fn advance_start(&mut self) {
-        self.start = journal::next_start(self.start);
+        self.start = starts::next(self.start);
         if let Err(error) = self.journal.note_start(self.start) {
             log(format_args!("cannot note a start number: {error}"));
         }

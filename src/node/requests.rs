@@ -1,6 +1,7 @@
 //! What programs ask for, one function for each request.
 
 use super::client::{Client, Linked, Waiting};
+use super::turn::COPY_BYTES;
 use super::windows::Window;
 use super::{Server, log};
 use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
@@ -25,6 +26,34 @@ type Answer = (Result<(), Error>, reply::Body, Vec<OwnedFd>);
 const CREDIT_EVENTS: u32 = 64;
 const CREDIT_BYTES: u64 = 64 << 10;
 
+/// What has become of a client's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Requests {
+    /// None is left of those that were read.
+    None,
+    /// The first waits for publications of the same program.
+    Waiting,
+    /// The first waits for replies to be read.
+    Unheard,
+    /// The first waits for its turn, or for those of other programs.
+    Due,
+}
+
+/// Work units of any request: it is read, answered and perhaps logged.
+const REQUEST_COST: u64 = 16;
+/// Work units of one that makes memory, maps it and hands it over.
+const MEMORY_COST: u64 = 128;
+
+/// Work units of a request, besides the work that the core counts.
+fn cost(body: &Body) -> u64 {
+    match body {
+        Body::Hello { .. } | Body::LibraryOpen { .. } | Body::LibraryClose { .. } => MEMORY_COST,
+        Body::MoveRetained { record, .. } => REQUEST_COST + record.bytes() / COPY_BYTES,
+        Body::Gone { ids, .. } => REQUEST_COST + ids.len() as u64 / 8,
+        _ => REQUEST_COST,
+    }
+}
+
 fn only(code: Result<(), Error>) -> Answer {
     (code, reply::Body::None, Vec::new())
 }
@@ -38,25 +67,41 @@ fn opened(outcome: Result<Incarnation, Error>) -> Answer {
 }
 
 impl Server {
-    /// Handles the requests that are due. True if one must wait for publications before it.
+    /// Handles requests that are due, one at least, until the work of this turn is done.
     /// `more`: there are publications that could not be taken yet; without them, what a program
     /// that is gone has reserved and not committed will never come.
-    pub(super) fn handle_requests(&mut self, slot: usize, more: bool) -> bool {
+    pub(super) fn handle_requests(
+        &mut self,
+        slot: usize,
+        more: bool,
+        budget: &mut u64,
+    ) -> Requests {
+        let mut first = true;
         loop {
-            let Some(client) = self.clients[slot].as_mut() else { return false };
-            let Some(waiting) = client.requests.front() else { return false };
-            if !client.is_due(&waiting.request.barrier) && (more || !client.gone) {
-                return true;
+            let Some(client) = self.clients[slot].as_mut() else { return Requests::None };
+            let Some(waiting) = client.requests.front() else { return Requests::None };
+            let early = !client.is_due(&waiting.request.barrier) && (more || !client.gone);
+            if early {
+                return Requests::Waiting;
+            }
+            if client.is_deaf() {
+                return Requests::Unheard;
             }
             if self.waits_for_arrival(slot) {
-                return true;
+                return Requests::Waiting;
             }
-            let Some(client) = self.clients[slot].as_mut() else { return false };
-            let Some(waiting) = client.requests.pop_front() else { return false };
+            if (*budget == 0 && !first) || !self.others_are_taken(slot) {
+                return Requests::Due;
+            }
+            first = false;
+            let Some(client) = self.clients[slot].as_mut() else { return Requests::None };
+            let Some(waiting) = client.requests.pop_front() else { return Requests::None };
             let process = client.process;
             let id = waiting.request.id;
+            let cost = cost(&waiting.request.body);
             let (code, body, descriptors) = self.handle(slot, process, waiting);
-            let Some(client) = self.clients[slot].as_mut() else { return false };
+            *budget = budget.saturating_sub(cost + self.core.take_work());
+            let Some(client) = self.clients[slot].as_mut() else { return Requests::None };
             if id != 0 {
                 client.reply(id, code, body, descriptors);
             }
@@ -90,15 +135,15 @@ impl Server {
             }
             Body::Unlink { name } => only(self.unlink(slot, &name)),
             Body::Subscribe { instance, number, filters } => {
-                // What others published before this call must not come as if it were new.
-                self.take_all();
                 let (now, inboxes) = (self.now, &mut self.inboxes);
                 only(self.core.subscribe(process, instance, number, filters, now, inboxes))
             }
             Body::Unsubscribe { instance, number } => {
                 only(self.core.unsubscribe(process, instance, number))
             }
-            Body::RetentionClear { instance, id } => self.retention_clear(process, instance, id),
+            Body::RetentionClear { instance, id } => {
+                only(self.core.retention_clear(process, instance, id))
+            }
             Body::RestoreInstance { library, instance, incarnation, flags } => {
                 let to = Target { process, library };
                 opened(self.restore_instance(slot, to, instance, incarnation, flags))
@@ -149,22 +194,6 @@ impl Server {
         outcome
     }
 
-    /// An event that another program has just published may still be in its outbox: before the
-    /// answer is "there is none", everybody's outbox is looked at.
-    fn retention_clear(
-        &mut self,
-        process: ProcessKey,
-        instance: InstanceNo,
-        id: EventId,
-    ) -> Answer {
-        let mut outcome = self.core.retention_clear(process, instance, id);
-        if outcome == Err(Error::NotExist) {
-            self.take_all();
-            outcome = self.core.retention_clear(process, instance, id);
-        }
-        only(outcome)
-    }
-
     fn had_backlog(&self, slot: usize, library: LibraryNo) -> bool {
         matches!(&self.clients[slot],
             Some(Client { linked: Some(linked), .. }) if linked.had_backlog.contains(&library.0))
@@ -184,12 +213,16 @@ impl Server {
         let memory = if resumes { descriptors.pop() } else { None };
         match self.link(slot, memory) {
             Ok(handed) => {
-                let Some(client) = self.clients[slot].as_ref() else {
+                let Some(Client { process, linked: Some(linked), .. }) = &self.clients[slot] else {
                     return only(Err(Error::Library));
                 };
                 for (first, count) in blocks {
-                    let block = IdBlock { first: *first, count: *count };
-                    self.core.adopt_ids(client.process, block);
+                    // What a private service granted, which has moved here, is not known here.
+                    let is_private = self.core.is_private_id(*first);
+                    if is_private || self.journal.grants().has(linked.memory, *first) {
+                        let block = IdBlock { first: *first, count: *count };
+                        self.core.adopt_ids(*process, block);
+                    }
                 }
                 // What was on offer came in `blocks`; from now on this start's are used.
                 self.withdraw_offer(slot);
@@ -197,7 +230,6 @@ impl Server {
                 let welcome = reply::Body::Welcome {
                     version: VERSION,
                     outbox_bytes: self.config.outbox_bytes as u32,
-                    inbox_bytes: self.config.inbox_bytes as u32,
                     limits: Box::new(self.core.limits().clone()),
                 };
                 (Ok(()), welcome, handed)
@@ -253,9 +285,12 @@ impl Server {
             outbox: Rc::new(outbox),
             _bell: bell,
             next: [0; 4],
+            unfinished: None,
             again_until: [0; 4],
             prepaid_until: [0; 4],
             forgiving: resumes,
+            resumed: resumes,
+            skipped: 0,
             memory: identity,
             restoring: resumes,
             had_backlog: BTreeSet::new(),
@@ -348,13 +383,15 @@ impl Server {
         if linked.outbox.offered_block() != 0 {
             return;
         }
-        let (outbox, process) = (Rc::clone(&linked.outbox), *process);
+        let (outbox, process, memory) = (Rc::clone(&linked.outbox), *process, linked.memory);
         let mut block = self.core.grant_ids(process);
         if block.is_none() {
             self.advance_start();
             block = self.core.grant_ids(process);
         }
         if let Some(block) = block {
+            // A failure leaves a log that wants mending; the grant is in what it then says.
+            let _ = self.journal.grant(block.first, memory);
             outbox.offer_block(block.first.0);
         }
     }
@@ -370,7 +407,6 @@ impl Server {
         let mut granted = self.core.grant_credit(process, wanted_events, wanted_bytes);
         if !enough(granted) {
             self.core.return_credit(process, granted);
-            self.take_all();
             self.take_credit_back();
             granted = self.core.grant_credit(process, wanted_events, wanted_bytes);
         }

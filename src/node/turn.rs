@@ -1,11 +1,12 @@
 //! One client's turn: a bounded piece of its work, then everything it caused is made to last and
 //! shown.
 
+use super::requests::Requests;
 use super::{Server, client::Client, log};
-use crate::evt::node::{Credit, Drained, Fault, Publication, Target};
+use crate::evt::node::{Cost, Credit, Drained, Fault, Publication, Target};
 use crate::evt::{EventId, InstanceNo, Priority, Span};
 use crate::link::outring::{OutRing, Seen};
-use crate::link::record::OUT_HEADER;
+use crate::link::record::{OUT_HEADER, OutHeader};
 use crate::sys::clock;
 use std::rc::Rc;
 
@@ -13,8 +14,33 @@ use std::rc::Rc;
 const BATCH_RECORDS: usize = 256;
 /// Bytes of one ring taken in one turn.
 const BATCH_BYTES: u64 = 512 << 10;
-/// Work units (records, matches, enqueues) of one turn; the rest waits for the next one.
-const TURN_COST: u64 = 4096;
+/// Work units of one turn: records, matches, takers, and what is copied for them. The rest waits
+/// for the next turn, which comes when everybody else has had one.
+pub(super) const TURN_COST: u64 = 4096;
+/// Work units of one event that are done whatever is left of the turn, so that an event with a
+/// usual number of takers is never split.
+const EVENT_COST: u64 = 1024;
+/// Takers of one turn when the publisher has gone: as many as a turn has for the largest events of
+/// the default limits, since the price of this one is not known any more.
+const ORPHAN_BATCH: u32 = 64;
+/// Bytes that are copied in a unit of work.
+pub(super) const COPY_BYTES: u64 = 1024;
+
+/// A publication that has takers left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unfinished {
+    /// Its ring.
+    index: usize,
+    /// Where its record ends.
+    end: u64,
+    /// Work units for each taker.
+    price: u64,
+}
+
+/// How many takers, at this price, can be served with so many units of work.
+fn batch(units: u64, price: u64) -> u32 {
+    u32::try_from(units / price).unwrap_or(u32::MAX).max(1)
+}
 
 /// Visible records of one ring, from the position where the node stands.
 fn visible(ring: &OutRing<'_>, start: u64) -> Result<(u64, bool), &'static str> {
@@ -45,15 +71,16 @@ impl Server {
             self.disconnect(slot);
             return false;
         }
-        let more = match self.take(slot) {
+        let mut budget = TURN_COST;
+        let more = match self.take(slot, &mut budget) {
             Ok(more) => more,
             Err(why) => {
                 self.drop_client(slot, why);
                 return false;
             }
         };
-        let waits = self.handle_requests(slot, more);
-        let more = self.admit(slot) || more;
+        let requests = self.handle_requests(slot, more, &mut budget);
+        let more = self.admit(slot, &mut budget) || more;
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };
@@ -63,7 +90,13 @@ impl Server {
         self.offer_ids(slot);
         self.settle(slot);
         let Some(client) = self.clients[slot].as_mut() else { return false };
-        if more || (!waits && (!client.requests.is_empty() || client.readable)) {
+        let work = match requests {
+            Requests::Due => true,
+            Requests::Waiting => false,
+            Requests::Unheard => !client.is_deaf(),
+            Requests::None => client.readable && !client.is_deaf(),
+        };
+        if more || work {
             return true;
         }
         if client.gone {
@@ -77,12 +110,7 @@ impl Server {
     /// can wait.
     pub(super) fn take_everything(&mut self, slot: usize) {
         let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() else { return };
-        let outbox = Rc::clone(&linked.outbox);
-        // What a ring cannot hold is not there, whatever its positions say.
-        let goal = Priority::ALL.map(|priority| {
-            let most = linked.next[priority.index()] + outbox.ring_bytes();
-            outbox.ring(priority).positions().0.min(most)
-        });
+        let goal = linked.reserved();
         loop {
             let reached = match self.clients[slot].as_ref() {
                 Some(Client { linked: Some(linked), .. }) => {
@@ -93,7 +121,7 @@ impl Server {
             if reached {
                 return;
             }
-            match self.take(slot) {
+            match self.take(slot, &mut TURN_COST.clone()) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(why) => return self.drop_client(slot, why),
@@ -101,9 +129,11 @@ impl Server {
         }
     }
 
-    /// Takes publications. True if there may be more.
-    fn take(&mut self, slot: usize) -> Result<bool, &'static str> {
-        let mut cost = 0;
+    /// Takes publications, and counts the work down. True if there may be more.
+    fn take(&mut self, slot: usize, budget: &mut u64) -> Result<bool, &'static str> {
+        if !self.publish_on(slot, budget) {
+            return Ok(true);
+        }
         let mut more = false;
         for priority in Priority::ALL {
             let Some(client) = self.clients[slot].as_mut() else { return Ok(false) };
@@ -124,63 +154,92 @@ impl Server {
             if end > ring.positions().1 {
                 ring.take(end);
             }
-            cost += self.take_batch(slot, priority, end, TURN_COST.saturating_sub(cost))?;
-            if cost >= TURN_COST {
+            if !self.take_batch(slot, priority, end, budget)? {
                 return Ok(true);
             }
         }
         Ok(more)
     }
 
-    /// Takes the records of one ring up to `end`, or until the budget is spent. Gives the cost.
+    /// Goes on with the publication that has takers left. True if there is none any more: only then
+    /// is its record taken, and what follows it may be looked at.
+    fn publish_on(&mut self, slot: usize, budget: &mut u64) -> bool {
+        let Some(Client { linked: Some(linked), process, .. }) = self.clients[slot].as_mut() else {
+            return true;
+        };
+        let Some(Unfinished { index, end, price }) = linked.unfinished else { return true };
+        let batch = batch(*budget, price);
+        let cost = self.core.publish_on(Some(*process), batch, self.now, &mut self.inboxes);
+        *budget = budget.saturating_sub(price * u64::from(cost.enqueues));
+        if cost.waits > 0 {
+            return false;
+        }
+        linked.next[index] = end;
+        linked.unfinished = None;
+        true
+    }
+
+    /// Takes the records of one ring up to `end`; false if the work of this turn is done before.
     fn take_batch(
         &mut self,
         slot: usize,
         priority: Priority,
         end: u64,
-        budget: u64,
-    ) -> Result<u64, &'static str> {
+        budget: &mut u64,
+    ) -> Result<bool, &'static str> {
         let index = priority.index();
-        let mut cost = 0;
         let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() else {
-            return Ok(0);
+            return Ok(true);
         };
         let outbox = Rc::clone(&linked.outbox);
         let mut position = linked.next[index];
-        while position < end && cost < budget.max(1) {
+        let mut unfinished = None;
+        while position < end && *budget > 0 && unfinished.is_none() {
             match outbox.ring(priority).look(position) {
                 Seen::Pad(bytes) => position += bytes,
                 Seen::Record(bytes) => {
-                    cost += self.publish(slot, &outbox, priority, position, bytes)?;
-                    position += bytes;
+                    let (cost, price) =
+                        self.publish(slot, &outbox, priority, position, (bytes, *budget))?;
+                    let work = u64::from(cost.matches) + price * u64::from(cost.enqueues);
+                    *budget = budget.saturating_sub(1 + work);
+                    if cost.waits > 0 {
+                        unfinished = Some(Unfinished { index, end: position + bytes, price });
+                    } else {
+                        position += bytes;
+                    }
                 }
                 Seen::Nothing | Seen::Nonsense => return Err("its outbox holds nonsense"),
             }
             if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
                 linked.next[index] = position;
+                linked.unfinished = unfinished;
             }
         }
         self.inboxes.end_flight();
-        Ok(cost)
+        Ok(position == end && *budget > 0)
     }
 
-    /// Publishes the record at `position`. Gives its cost.
+    /// Publishes the record of `bytes` bytes at `position`, as far as `budget` goes. Gives what it
+    /// cost, and the work units for each taker.
     fn publish(
         &mut self,
         slot: usize,
         outbox: &Rc<crate::link::outbox::Outbox>,
         priority: Priority,
         position: u64,
-        bytes: u64,
-    ) -> Result<u64, &'static str> {
+        (bytes, budget): (u64, u64),
+    ) -> Result<(Cost, u64), &'static str> {
         const BAD: &str = "it published what cannot be";
         let Some(Client { linked: Some(linked), process, .. }) = self.clients[slot].as_ref() else {
-            return Ok(0);
+            return Ok((Cost::default(), 1));
         };
         let header = outbox.read_header(priority, position);
         let attributes_bytes = header.attributes_bytes as usize;
-        if header.record_bytes() > bytes || attributes_bytes > self.attributes.capacity() {
+        if header.record_bytes() > bytes {
             return Err(BAD);
+        }
+        if attributes_bytes > self.attributes.capacity() {
+            return if linked.resumed { Ok((self.skip(slot, &header), 1)) } else { Err(BAD) };
         }
         self.attributes.resize(attributes_bytes, 0);
         outbox.read(priority, position, OUT_HEADER, &mut self.attributes);
@@ -202,25 +261,42 @@ impl Server {
             let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
             self.core.adopt_credit(*process, Credit { events: 1, bytes });
         }
+        let price = 1 + bytes / COPY_BYTES;
+        let batch = batch(budget.max(EVENT_COST), price);
         let outcome = if position < linked.again_until[index] {
-            self.core.publish_again(*process, &publication, self.now, &mut self.inboxes)
+            self.core.publish_again(*process, &publication, batch, self.now, &mut self.inboxes)
         } else {
-            self.core.publish(*process, &publication, self.now, &mut self.inboxes)
+            self.core.publish(*process, &publication, batch, self.now, &mut self.inboxes)
         };
-        let cost = match outcome {
-            Ok(cost) => cost,
-            Err(Fault::Malformed) if prepaid => {
-                // Written for a node that has gone: not dropping the program for it.
-                log(format_args!("an event of pid {} was skipped: {BAD}", self.pid_of(slot)));
-                return Ok(1);
-            }
-            Err(Fault::Malformed) => return Err(BAD),
-        };
-        Ok(1 + u64::from(cost.matches) + u64::from(cost.enqueues))
+        // Written for a node that has gone, or by its limits: not dropping the program for it.
+        let excused = |fault| prepaid || (linked.resumed && fault == Fault::TooBig);
+        match outcome {
+            Ok(cost) => Ok((cost, price)),
+            Err(fault) if excused(fault) => Ok((self.skip(slot, &header), price)),
+            Err(_) => Err(BAD),
+        }
     }
 
-    fn pid_of(&self, slot: usize) -> u32 {
-        self.clients[slot].as_ref().map_or(0, |client| client.peer.pid)
+    /// Passes over a publication that cannot be taken: subscribers are told that they have lost
+    /// something, and the first one is logged. Gives the cost.
+    fn skip(&mut self, slot: usize, header: &OutHeader) -> Cost {
+        let Some(Client { linked: Some(linked), process, peer, .. }) = self.clients[slot].as_mut()
+        else {
+            return Cost::default();
+        };
+        if linked.skipped == 0 {
+            let pid = peer.pid;
+            log(format_args!(
+                "events of pid {pid} are lost: what it publishes is above the limits"
+            ));
+        }
+        linked.skipped += 1;
+        let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
+        let spent = Credit { events: 1, bytes: bytes.next_multiple_of(Credit::UNIT) };
+        let spent = (header.retention > 0).then_some(spent);
+        let (process, instance) = (*process, InstanceNo(header.instance));
+        let inboxes = &mut self.inboxes;
+        self.core.lose_publication(process, instance, spent, self.now, inboxes)
     }
 
     /// Moves what waits for a handle to its window; asks for room if it does not all fit.
@@ -236,14 +312,31 @@ impl Server {
         let _ = self.core.drain(to, self.now, &mut self.inboxes);
     }
 
-    /// Makes everything a turn caused last, and shows it: the log first, then the events, the
-    /// replies, and the space in the outbox.
-    pub(super) fn settle(&mut self, slot: usize) {
+    /// Gives each publication of a program that has gone a turn of its own.
+    pub(super) fn publish_of_gone(&mut self) {
+        let number = self.core.orphans();
+        for _ in 0..number {
+            let _ = self.core.publish_on(None, ORPHAN_BATCH, self.now, &mut self.inboxes);
+        }
+        if number > 0 {
+            self.show_effects();
+        }
+    }
+
+    /// Makes everything that has happened last, and shows it to those it is for.
+    fn show_effects(&mut self) {
         for to in self.inboxes.take_backlogged() {
             self.refill(to);
         }
         self.record_changes();
         self.inboxes.show();
+        self.note_used_windows();
+    }
+
+    /// Makes everything a turn caused last, and shows it: the log first, then the events, the
+    /// replies, and the space in the outbox.
+    pub(super) fn settle(&mut self, slot: usize) {
+        self.show_effects();
         let flushed = self.clients[slot].as_mut().map_or(Ok(()), Client::flush);
         if let Err(why) = flushed {
             self.drop_client(slot, why);
@@ -254,7 +347,6 @@ impl Server {
         {
             self.inboxes.ring_answered(client.process);
         }
-        self.note_used_windows();
         if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
             for priority in Priority::ALL {
                 let ring = linked.outbox.ring(priority);

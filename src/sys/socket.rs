@@ -207,6 +207,44 @@ fn fill_rights(header: &mut libc::msghdr, control: &mut ControlBuffer, numbers: 
     unsafe { std::ptr::copy_nonoverlapping(numbers.as_ptr().cast::<u8>(), data, bytes as usize) };
 }
 
+/// Sends one byte of no meaning, to wake the peer. Never waits; a peer that has not taken earlier
+/// ones off, or has gone, needs none.
+pub fn ring(socket: BorrowedFd<'_>) {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let byte = 1_u8;
+    // SAFETY: `byte` lives through the call and is as long as it says.
+    unsafe { libc::send(socket.as_raw_fd(), (&raw const byte).cast(), 1, flags) };
+}
+
+/// What [`take_ring`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ring {
+    /// One was there and is taken off.
+    Taken,
+    /// None is there.
+    None,
+    /// The peer has gone.
+    End,
+}
+
+/// Takes one message off a socket that is only rung by; descriptors that come with it are closed.
+/// Never waits.
+#[must_use]
+pub fn take_ring(socket: BorrowedFd<'_>) -> Ring {
+    let mut byte = 0_u8;
+    // SAFETY: `byte` lives through the call and is as long as it says.
+    let bytes =
+        unsafe { libc::recv(socket.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_DONTWAIT) };
+    match bytes {
+        0 => Ring::End,
+        1.. => Ring::Taken,
+        _ => match io::Error::last_os_error().kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ring::End,
+            _ => Ring::None,
+        },
+    }
+}
+
 /// A received message.
 #[derive(Debug)]
 pub struct Received {

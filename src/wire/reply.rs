@@ -23,8 +23,8 @@ pub struct Reply {
 pub enum Body {
     /// Nothing.
     None,
-    /// To a hello: the link version, ring sizes, the limits, and this boot of the node.
-    Welcome { version: u32, outbox_bytes: u32, inbox_bytes: u32, limits: Box<Limits> },
+    /// To a hello: the link version, the bytes of each ring of the outbox, the limits.
+    Welcome { version: u32, outbox_bytes: u32, limits: Box<Limits> },
     /// To an open, and to the restoration of an instance: which channel it is.
     Opened { incarnation: Incarnation },
     /// To a `Gone` request: those that are gone.
@@ -83,10 +83,9 @@ impl Reply {
         to.u32(self.id);
         match &self.body {
             Body::None | Body::Moved => {}
-            Body::Welcome { version, outbox_bytes, inbox_bytes, limits } => {
+            Body::Welcome { version, outbox_bytes, limits } => {
                 to.u32(*version);
                 to.u32(*outbox_bytes);
-                to.u32(*inbox_bytes);
                 write_limits(limits, &mut to);
             }
             Body::Opened { incarnation } => to.u128(incarnation.0),
@@ -112,7 +111,6 @@ impl Reply {
             2 => Body::Welcome {
                 version: from.u32()?,
                 outbox_bytes: from.u32()?,
-                inbox_bytes: from.u32()?,
                 limits: Box::new(read_limits(&mut from)?),
             },
             3 => Body::Opened { incarnation: Incarnation(from.u128()?) },
@@ -166,7 +164,7 @@ mod tests {
         let limits = Box::new(Limits { channels_max: 3, ..Limits::default() });
         vec![
             Body::None,
-            Body::Welcome { version: 1, outbox_bytes: 2, inbox_bytes: 3, limits },
+            Body::Welcome { version: 1, outbox_bytes: 2, limits },
             Body::Opened { incarnation: Incarnation(u128::MAX - 1) },
             Body::Gone { ids: vec![EventId(5)] },
             Body::Moved,

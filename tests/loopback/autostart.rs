@@ -12,6 +12,7 @@ use std::process::Command;
 pub(crate) const TESTS: &[Test] = &[
     ("many_programs_at_once_start_one_daemon", one_daemon),
     ("a_started_daemon_has_no_trace_of_who_started_it", no_trace),
+    ("a_started_daemon_runs_as_any_other_program", ordinary_scheduling),
     ("a_private_daemon_leaves_when_idle_and_comes_back_with_its_state", leaves_when_idle),
     ("a_killed_private_daemon_is_started_again", started_again),
     ("autostart_can_be_switched_off", switched_off),
@@ -166,6 +167,48 @@ fn no_trace() -> Outcome {
     // The end of the program is the end of its output, though the daemon lives on.
     program.finish();
     assert_eq!(private.daemons(), [pid]);
+    Ok(())
+}
+
+/// Scheduling class and niceness of a process, and the number of processors it may run on.
+fn scheduling(pid: u32) -> (i32, i32, usize) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Counted from the state, which is the third.
+    let fields: Vec<&str> =
+        stat.rsplit(") ").next().map(|rest| rest.split(' ').collect()).unwrap_or_default();
+    let field = |number: usize| fields.get(number - 3).and_then(|field| field.parse().ok());
+    let mask = status_field(pid, "Cpus_allowed");
+    let processors = mask.chars().filter_map(|digit| digit.to_digit(16)).map(u32::count_ones);
+    (field(41).unwrap_or(-1), field(19).unwrap_or(-1), processors.sum::<u32>() as usize)
+}
+
+fn ordinary_scheduling() -> Outcome {
+    use nix::libc::{SCHED_BATCH, SCHED_OTHER};
+    const NICE: i32 = 5;
+    let private = Private::new("3600");
+    let (_, own_niceness, processors) = scheduling(std::process::id());
+    let list = status_field(std::process::id(), "Cpus_allowed_list");
+    let first = list.split([',', '-']).next().unwrap_or_default().to_owned();
+    let mut command = Command::new("nice");
+    let niceness = (NICE - own_niceness).to_string();
+    command.args(["-n", &niceness, "chrt", "--batch", "0", "taskset", "-c", &first]);
+    command.arg(private.bed.program_command().get_program());
+    private.set(&mut command);
+    let mut probe = Command::new("chrt");
+    probe.args(["--batch", "0", "taskset", "-c", &first, "true"]);
+    if !probe.output().is_ok_and(|probe| probe.status.success()) {
+        return Err("there is no chrt or taskset".into());
+    }
+    let mut program = Program::start(&mut command);
+    program.ok("init l");
+    assert_eq!(scheduling(program.process.pid()), (SCHED_BATCH, NICE, 1));
+    let pid = *private.daemons().first().ok_or("no daemon")?;
+    let (class, niceness, allowed) = scheduling(pid);
+    assert_eq!(class, SCHED_OTHER);
+    assert!(allowed >= processors, "{allowed} of {processors}");
+    // Only root may be less nice than who started him.
+    let wanted = if Uid::effective().is_root() { 0 } else { NICE };
+    assert_eq!(niceness, wanted);
     Ok(())
 }
 

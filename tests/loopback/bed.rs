@@ -94,16 +94,20 @@ impl Process {
         status_field(self.pid(), name)
     }
 
+    /// How many of its threads wait in this system call.
+    pub(crate) fn waiting_in(&self, call: nix::libc::c_long) -> usize {
+        let call = format!("{call} ");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let waits = |thread: &std::fs::DirEntry| {
+            let text = std::fs::read_to_string(thread.path().join("syscall"));
+            text.is_ok_and(|text| text.starts_with(&call))
+        };
+        threads.map_or(0, |threads| threads.flatten().filter(waits).count())
+    }
+
     /// Whether one of its threads waits in poll.
     pub(crate) fn is_polling(&self) -> bool {
-        let polls = format!("{} ", nix::libc::SYS_poll);
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid()));
-        threads.is_ok_and(|threads| {
-            threads.flatten().any(|thread| {
-                let call = std::fs::read_to_string(thread.path().join("syscall"));
-                call.is_ok_and(|call| call.starts_with(&polls))
-            })
-        })
+        self.waiting_in(nix::libc::SYS_poll) > 0
     }
 
     pub(crate) fn descriptors(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use crate::bed::{Bed, Process, Program};
 use crate::{Outcome, Test};
+use SaEvt::evt::{Attributes, Name};
 
 pub(crate) const TESTS: &[Test] = &[
     ("counts_of_channels_handles_and_subscriptions_are_bounded", counts),
@@ -9,9 +10,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("filter_bytes_are_bounded", filter_bytes),
     ("retained_events_are_bounded", retained_events),
     ("retained_bytes_are_bounded", retained_bytes),
+    ("events_that_lapse_give_their_room_back", short_retention),
     ("sizes_of_events_and_patterns_are_bounded", sizes),
     ("events_of_a_mebibyte_pass_through_larger_rings", mebibyte),
     ("a_full_queue_drops_the_newest_of_the_lowest_priority", overflow),
+    ("what_lower_limits_forbid_is_told_as_lost", lower_limits),
+    ("the_bytes_of_a_queue_are_bounded_to_the_last", queue_bytes),
 ];
 
 const MINUTES: u64 = 600_000;
@@ -133,6 +137,25 @@ fn retained_bytes() -> Outcome {
     Ok(())
 }
 
+/// Many times what the store holds, each event for a moment. Room that was not given back would be
+/// missing in the end, when the store takes just as much as at first.
+fn short_retention() -> Outcome {
+    let bed = Bed::new();
+    let (_daemon, mut program) = limited(&bed, "retained_bytes_max = 100000");
+    for number in 0..200 {
+        let command = format!("padded c 3 10 n{number} 20000");
+        let answer = program.ask_until_not(&command, "NoResources");
+        assert!(answer.parse::<u64>().is_ok(), "{answer}");
+    }
+    let command = format!("padded c 3 {MINUTES} n 20000");
+    for _ in 0..4 {
+        let answer = program.ask_until_not(&command, "NoResources");
+        assert!(answer.parse::<u64>().is_ok(), "{answer}");
+    }
+    program.expect(&command, "NoResources");
+    Ok(())
+}
+
 fn sizes() -> Outcome {
     let bed = Bed::new();
     let limits = "event_bytes_max = 1000\npattern_bytes_max = 10\npatterns_max = 2\n\
@@ -213,5 +236,82 @@ fn overflow() -> Outcome {
     // A window of 64 KiB holds 15 such events; the queue held ten, less those that were pushed out.
     assert_eq!(low, wanted("low", low.len()), "the oldest stay");
     assert!(low.len() >= 15 && low.len() < 25, "{}", low.len());
+    Ok(())
+}
+
+/// What a subscriber that does not read in time gets of so many events, the last of them so many
+/// bytes longer than the others; and whether it is told of a loss.
+fn unread(configuration: &str, count: usize, longer: usize) -> (usize, bool) {
+    let bed = Bed::new();
+    let rings = "event_bytes_max = 8192\n[link]\ninbox_bytes = 65536\noutbox_bytes = 65536\n";
+    let _daemon = bed.daemon_with(&format!("[limits]\n{configuration}\n{rings}"));
+    let mut subscriber = bed.ready();
+    subscriber.ok("open l c sc 60000");
+    subscriber.ok("sub c 1");
+    let mut program = bed.ready();
+    program.ok("open l c p 60000");
+    for number in 1..=count {
+        let bytes = QUEUED_BYTES + if number == count { longer } else { 0 };
+        let answer = program.ask_until_not(&format!("padded c 3 0 n {bytes}"), "TryAgain");
+        assert!(answer.parse::<u64>().is_ok(), "{answer}");
+    }
+    // A round trip behind them: they have arrived.
+    program.ok("unlink l c");
+    subscriber.ok("dispatch l all");
+    let notices = subscriber.finish();
+    let (lost, events): (Vec<_>, Vec<_>) = notices.iter().partition(|notice| *notice == "lost 1");
+    (events.len(), !lost.is_empty())
+}
+
+/// Bytes of data of an event in [`queue_bytes`].
+const QUEUED_BYTES: usize = 4000;
+
+fn queue_bytes() -> Outcome {
+    const QUEUED: usize = 10;
+    let packed = Attributes::pack(&Name::EMPTY, std::iter::once(&b"n"[..]));
+    let attributes = packed.map_err(|error| error.to_string())?.packed().len();
+    // The window of a reader that does not read, and one event behind it.
+    let (got, lost) = unread("queue_events_max = 1", 100, 0);
+    assert!(lost && got > 1);
+    let all = got - 1 + QUEUED;
+    let limit = format!("queue_bytes_max = {}", QUEUED * (attributes + QUEUED_BYTES));
+    assert_eq!(unread(&limit, all, 0), (all, false));
+    assert_eq!(unread(&limit, all, 1), (all - 1, true), "one byte more");
+    assert_eq!(unread(&limit, all + 1, 0), (all, true), "one event more");
+    Ok(())
+}
+
+/// Programs that go on over a restart keep the limits that they began with.
+fn lower_limits() -> Outcome {
+    let bed = Bed::new();
+    let mut daemon = bed.daemon();
+    let mut subscriber = bed.ready();
+    subscriber.ok("open l c sc 60000");
+    subscriber.ok("sub c 1");
+    let mut program = bed.ready();
+    program.ok("open l c pc 60000");
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    daemon.wait();
+    let limits = "event_bytes_max = 1000\npattern_bytes_max = 10\npatterns_max = 1\n";
+    let _daemon = bed.daemon_with(&format!("[limits]\n{limits}"));
+    let long = "p".repeat(100);
+    for beyond in ["padded c 3 0 n 5000", "padded c 3 60000 n 5000", &format!("pub c 3 0 {long}")] {
+        let answer = program.ask_until_not(beyond, "TryAgain");
+        assert!(answer.parse::<u64>().is_ok(), "{answer}");
+        // A round trip behind it: it has arrived.
+        assert_eq!(program.ask_until_not("open l c=again p 60000", "TryAgain"), "ok");
+        program.ok("close again");
+        assert_eq!(subscriber.ask_until_not("dispatch l one", "TryAgain"), "ok");
+        subscriber.expect_notice("lost 1");
+    }
+    program.publish("c", 3, 0, "after");
+    subscriber.ok("& block l");
+    assert_eq!(subscriber.event(), "after");
+    assert_eq!(bed.log().matches("are lost").count(), 1, "{}", bed.log());
+    assert!(!bed.log().contains("dropped"), "{}", bed.log());
+    // Who comes now has the limits of now.
+    let mut fresh = bed.ready();
+    fresh.ok("open l c p 60000");
+    fresh.expect("padded c 3 0 n 5000", "TooBig");
     Ok(())
 }

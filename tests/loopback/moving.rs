@@ -323,7 +323,6 @@ fn take_and_die(listener: &OwnedFd) {
             Body::Hello { .. } => reply::Body::Welcome {
                 version: 1,
                 outbox_bytes: 1 << 20,
-                inbox_bytes: 1 << 20,
                 limits: Box::new(Limits::default()),
             },
             _ => reply::Body::None,

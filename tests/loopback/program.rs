@@ -226,6 +226,7 @@ fn obey_more(state: &Shared, words: &[&str]) -> Answer {
         ["storm", name, first, count, every] => {
             storm(channel(state, name)?, number(first), number(count), number(every))
         }
+        ["insist", name, refusals] => insist(channel(state, name)?, number(refusals)),
         ["rush", name] => {
             let channel = channel(state, name)?;
             std::thread::spawn(move || say(&format!("! done rush {}", rush(channel))));
@@ -304,6 +305,33 @@ fn storm(channel: Handle, first: u64, count: u64, every: u64) -> Answer {
         }
     }
     Ok(format!("refused {refused}"))
+}
+
+/// Publishes large events without a pause, until that has been refused so often and some were taken
+/// afterwards. Says when it has been refused so often, and whether each event had the id that
+/// follows the one of the event before.
+fn insist(channel: Handle, refusals: u64) -> Answer {
+    const AFTERWARDS: u64 = 100;
+    let text = format!("i{}", ".".repeat(60_000));
+    let mut last = publish(channel, 2, 0, &text)?.0;
+    let (mut refused, mut taken) = (0, 0);
+    while taken < AFTERWARDS {
+        match publish(channel, 2, 0, &text) {
+            Ok(id) if id.0 != last + 1 => return Ok(format!("{} follows {last}", id.0)),
+            Ok(id) => {
+                last = id.0;
+                taken += u64::from(refused >= refusals);
+            }
+            Err(Error::TryAgain) => {
+                refused += 1;
+                if refused == refusals {
+                    say("! refused");
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok("one after the other".into())
 }
 
 /// Publishes until that is refused with nobody at the other end; gives how many were taken.

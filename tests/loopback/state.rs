@@ -244,25 +244,39 @@ fn damaged_state() -> Outcome {
     flipped[at] ^= 0x40;
     let mut long = whole[..HEAD].to_vec();
     long.extend_from_slice(&[0xff; 4096]);
-    let samples: [(&str, Vec<u8>, bool); 6] = [
-        ("a changed entry", flipped, true),
-        ("nothing but the head", whole[..HEAD].to_vec(), true),
-        ("lengths beyond the end", long, true),
-        ("an empty file", Vec::new(), false),
-        ("half a head", whole[..HEAD / 2].to_vec(), false),
-        ("something else", b"#!/bin/sh\n".repeat(1000), false),
+    let mut earlier = whole.clone();
+    earlier[HEAD - 4..HEAD].fill(0);
+    let samples: [(&str, Vec<u8>); 7] = [
+        ("a changed entry", flipped),
+        ("nothing but the head", whole[..HEAD].to_vec()),
+        ("lengths beyond the end", long),
+        ("an empty file", Vec::new()),
+        ("half a head", whole[..HEAD / 2].to_vec()),
+        ("something else", b"#!/bin/sh\n".repeat(1000)),
+        ("a lost start count", earlier),
     ];
-    for (what, bytes, keeps_start) in samples {
+    let mut last_start = id >> 36;
+    for (what, bytes) in samples {
         std::fs::write(bed.state(), bytes).map_err(|error| error.to_string())?;
         let mut daemon = bed.daemon();
         let mut program = bed.ready();
         program.ok("open l c pc 60000");
         let new = program.publish("c", 3, 0, "new");
-        if keeps_start {
-            assert!(new >> 36 > id >> 36, "{what}: the start count goes on");
-        }
+        assert_eq!(new >> 36, last_start + 1, "{what}: the start count goes on");
+        last_start += 1;
         let events = late_events(&bed, "c")?;
-        assert_eq!(events.contains(&"n0".to_owned()), what == "a changed entry", "{what}");
+        let kept = ["a changed entry", "a lost start count"].contains(&what);
+        assert_eq!(events.contains(&"n0".to_owned()), kept, "{what}");
+        daemon.kill();
+    }
+    // The other way round: the head alone says it.
+    for bytes in [&b""[..], &[0xff; 24], b"saevt-start-0001"] {
+        std::fs::write(bed.path("state/start"), bytes).map_err(|error| error.to_string())?;
+        let mut daemon = bed.daemon();
+        let mut program = bed.ready();
+        program.ok("open l c pc 60000");
+        last_start += 1;
+        assert_eq!(program.publish("c", 3, 0, "new") >> 36, last_start, "{bytes:?}");
         daemon.kill();
     }
     Ok(())

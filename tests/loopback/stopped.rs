@@ -8,6 +8,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("calls_time_out_while_the_daemon_is_stopped", calls_time_out),
     ("an_open_that_timed_out_leaves_no_instance", no_instance_left),
     ("a_full_outbox_is_try_again_and_nothing_taken_is_lost", full_outbox),
+    ("what_is_refused_uses_up_no_event_id", ids_without_gaps),
     ("a_stopped_program_slows_nobody", stopped_program),
 ];
 
@@ -96,6 +97,21 @@ fn full_outbox() -> Outcome {
     }
     program.ask_until_not("pub c 2 0 last", "TryAgain");
     assert_eq!(subscriber.event(), "last");
+    Ok(())
+}
+
+fn ids_without_gaps() -> Outcome {
+    let bed = Bed::new();
+    let daemon = bed.daemon();
+    let mut program = bed.ready();
+    program.ok("open l c pc 60000");
+    // With the first event comes the block of identifiers that lasts for all.
+    program.publish("c", 2, 0, "first");
+    daemon.stop();
+    program.ok("& insist c 1000");
+    program.expect_notice("refused");
+    daemon.go_on();
+    program.expect_notice("done insist one after the other");
     Ok(())
 }
 

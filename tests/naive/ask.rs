@@ -50,4 +50,14 @@ impl Model {
             self.retained.iter().map(|each| each.draft.bytes()).sum(),
         ]
     }
+
+    pub(crate) fn may_publish(&self, process: ProcessKey, number: InstanceNo) -> bool {
+        let at = self.find(process, number);
+        at.is_some_and(|at| self.instances[at].flags.contains(OpenFlags::PUBLISHER))
+    }
+
+    pub(super) fn user(&self, process: ProcessKey) -> u32 {
+        let found = self.processes.iter().find(|(key, _)| *key == process);
+        found.expect("connected").1
+    }
 }

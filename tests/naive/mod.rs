@@ -1,6 +1,7 @@
 //! The contract as plainly as it can be written down: flat lists, searched from end to end.
 
 mod ask;
+mod spread;
 mod waiting;
 
 use crate::desk::Record;
@@ -9,6 +10,7 @@ use SaEvt::evt::{
     Attributes, Error, EventId, FilterKind, Filters, InstanceNo, Limits, Name, OpenFlags, Priority,
     Span, SubscriptionNo, Time,
 };
+use spread::UnderWay;
 use std::rc::Rc;
 pub(crate) use waiting::Draft;
 use waiting::{Item, Kind, Library, left, record};
@@ -47,6 +49,8 @@ pub(crate) struct Model {
     instances: Vec<Instance>,
     channels: Vec<Channel>,
     retained: Vec<Retained>,
+    /// Publications with takers that they have not reached, in publish order.
+    under_way: Vec<UnderWay>,
     channel_keys: u64,
     replays: u64,
 }
@@ -71,6 +75,7 @@ impl Model {
             instances: Vec::new(),
             channels: Vec::new(),
             retained: Vec::new(),
+            under_way: Vec::new(),
             channel_keys: 0,
             replays: 0,
         }
@@ -185,6 +190,7 @@ impl Model {
     pub(crate) fn close(&mut self, process: ProcessKey, number: InstanceNo) -> Option<Target> {
         let gone = self.instances.remove(self.find(process, number)?);
         self.library(gone.target)?.queue.retain(|item| item.instance != number);
+        self.forget_taker(gone.target, number);
         self.collect();
         Some(gone.target)
     }
@@ -232,6 +238,8 @@ impl Model {
             return Err(Error::NoResources);
         }
         let (target, channel) = (instance.target, instance.channel);
+        self.hasten(target, number, now);
+        let instance = &mut self.instances[at];
         let owed = std::mem::take(&mut instance.owed);
         self.replays += 1;
         let replay = self.replays;
@@ -294,17 +302,8 @@ impl Model {
                 *pending &= record.instance != number;
             }
         }
+        self.divert(target, number, subscription);
         (Ok(()), Some(target))
-    }
-
-    pub(crate) fn may_publish(&self, process: ProcessKey, number: InstanceNo) -> bool {
-        let at = self.find(process, number);
-        at.is_some_and(|at| self.instances[at].flags.contains(OpenFlags::PUBLISHER))
-    }
-
-    fn user(&self, process: ProcessKey) -> u32 {
-        let found = self.processes.iter().find(|(key, _)| *key == process);
-        found.expect("connected").1
     }
 
     pub(crate) fn has_room(&self, process: ProcessKey, bytes: u64) -> bool {
@@ -323,7 +322,7 @@ impl Model {
             && bytes_of_user + bytes <= self.limits.retained_bytes_per_user_max
     }
 
-    /// Gives the number of open instances it went to, lost or not.
+    /// Puts an event on its way; gives the number of open instances that take it.
     pub(crate) fn publish(
         &mut self,
         process: ProcessKey,
@@ -349,10 +348,9 @@ impl Model {
                 takers.push((instance.target, instance.number, *of));
             }
         }
-        for (target, number, of) in &takers {
-            self.deliver(*target, *number, *of, &draft, (deadline, now));
-        }
-        takers.len() as u32
+        let number = takers.len() as u32;
+        self.under_way.push(UnderWay { draft, deadline, takers });
+        number
     }
 
     fn deliver(

@@ -33,6 +33,26 @@ fn one_user_cannot_keep_others_out() {
 }
 
 #[test]
+fn library_handles_of_one_user_are_bounded_over_all_processes() {
+    let limits = Limits { libraries_per_user_max: 3, ..Limits::default() };
+    let mut desk = Desk::with(limits, 1);
+    let connect = |desk: &mut Desk, uid| desk.node.connect(identity(uid)).unwrap();
+    let (one, same, other) = (connect(&mut desk, 1), connect(&mut desk, 1), connect(&mut desk, 2));
+    assert_eq!(desk.node.library_open(one, LibraryNo(0)), Ok(()));
+    assert_eq!(desk.node.library_open(one, LibraryNo(1)), Ok(()));
+    assert_eq!(desk.node.library_open(same, LibraryNo(0)), Ok(()));
+    assert_eq!(desk.node.library_open(same, LibraryNo(1)), Err(Error::NoResources));
+    assert_eq!(desk.node.library_open(other, LibraryNo(0)), Ok(()));
+    desk.node.library_close(one, LibraryNo(1));
+    assert_eq!(desk.node.library_open(same, LibraryNo(1)), Ok(()));
+    assert_eq!(desk.node.library_open(one, LibraryNo(1)), Err(Error::NoResources));
+    desk.disconnect(same);
+    assert_eq!(desk.node.library_open(one, LibraryNo(1)), Ok(()));
+    assert_eq!(desk.node.library_open(one, LibraryNo(2)), Ok(()));
+    assert_eq!(desk.node.library_open(one, LibraryNo(3)), Err(Error::NoResources));
+}
+
+#[test]
 fn one_user_cannot_fill_the_store_with_bytes() {
     let limits =
         Limits { retained_bytes_max: 1000, retained_bytes_per_user_max: 600, ..Limits::default() };
@@ -210,7 +230,7 @@ fn an_id_is_retained_once() {
     desk.node.grant_credit(process, 1, 100);
     let attributes = pack(&[""]);
     let again = publication(open, id, draft, &attributes);
-    let answer = desk.node.publish(process, &again, desk.now, &mut desk.inboxes);
+    let answer = desk.node.publish(process, &again, u32::MAX, desk.now, &mut desk.inboxes);
     assert_eq!(answer, Err(Fault::Malformed));
     assert_eq!(desk.node.statistics(&mut |_| {}).retained_events, 1);
 }

@@ -60,7 +60,7 @@ fn the_first_filter_only_finds_candidates_and_the_others_decide() {
         let (id, attributes) = (ids.1.next(), pack(&["abc", "d"]));
         let publication = publication(open, id, Draft::default(), &attributes);
         let inboxes = &mut desk.inboxes;
-        let cost = desk.node.publish(process, &publication, desk.now, inboxes).unwrap();
+        let cost = desk.node.publish(process, &publication, u32::MAX, desk.now, inboxes).unwrap();
         assert_eq!(cost.enqueues, u32::from(matches), "{list:?}");
         desk.unsubscribe(open, number).unwrap();
         let taken: Vec<_> = desk.read(process);

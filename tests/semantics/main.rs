@@ -10,6 +10,7 @@ mod overflow;
 mod publishing;
 mod recovery;
 mod retention;
+mod spread;
 
 use SaEvt::evt::node::{
     Change, ChannelStatistics, Cost, Fault, Genesis, Node, ProcessKey, Publication, Statistic,
@@ -167,7 +168,8 @@ impl Desk {
         let attributes = pack(&[draft.pattern]);
         let publication = publication(open, id, draft, &attributes);
         self.inboxes.in_flight = draft.data.into();
-        let cost = self.node.publish(open.process, &publication, self.now, &mut self.inboxes)?;
+        let cost =
+            self.node.publish(open.process, &publication, u32::MAX, self.now, &mut self.inboxes)?;
         Ok((id, cost))
     }
 

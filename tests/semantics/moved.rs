@@ -180,9 +180,50 @@ fn records_with_ids_of_the_private_service_are_published_here() {
     let attributes = pack(&[]);
     let publication = publication(open, first, Draft::default(), &attributes);
     let publish = |desk: &mut Desk| {
-        desk.node.publish(open.process, &publication, desk.now, &mut desk.inboxes).is_ok()
+        desk.node.publish(open.process, &publication, u32::MAX, desk.now, &mut desk.inboxes).is_ok()
     };
     assert!(!publish(&mut desk));
     desk.node.adopt_ids(open.process, IdBlock { first, count: IdBlock::COUNT });
     assert!(publish(&mut desk));
+}
+
+#[test]
+fn what_moves_here_meets_what_is_on_its_way_and_everybody_gets_both_once() {
+    let mut desk = Desk::new();
+    let opens: Vec<_> = (0..3)
+        .map(|_| {
+            let process = desk.process();
+            desk.open(process, CHANNEL)
+        })
+        .collect();
+    for open in &opens {
+        desk.subscribe(*open, 1, everything()).unwrap();
+    }
+    let mover = mover(&mut desk);
+    desk.node.move_channel(mover, PRIVATE, &name(CHANNEL), true).unwrap();
+    let ids = desk.ids.iter_mut().find(|(process, _)| *process == opens[0].process).unwrap();
+    let id = ids.1.next();
+    let attributes = pack(&["x"]);
+    let draft = Draft { retention: Span(1000), ..Draft::default() };
+    let split = publication(opens[0], id, draft, &attributes);
+    let (process, now) = (opens[0].process, desk.now);
+    desk.node.grant_credit(process, 1, 1 << 20);
+    assert_eq!(desk.node.publish(process, &split, 1, now, &mut desk.inboxes).unwrap().waits, 2);
+    desk.node.take_work();
+    let kept = record(0, "kept");
+    desk.node.move_retained(mover, PRIVATE, kept.clone(), Time(60)).unwrap();
+    assert!(desk.node.take_work() >= 3, "the subscriptions were compared");
+    desk.node.end_move(now, &mut desk.inboxes);
+    assert!(desk.node.take_work() >= 6, "the event was looked up and given to each");
+    // Of those who come meanwhile, from there or not, each gets both as retained events.
+    let (come, _) = come(&mut desk, USER, PRIVATE).unwrap();
+    desk.subscribe(come, 1, everything()).unwrap();
+    assert_eq!(desk.ids(come.process), [EventId::LOST, id, kept.id]);
+    assert_eq!(desk.node.publish_on(Some(process), 9, now, &mut desk.inboxes).waits, 0);
+    assert_eq!(desk.ids(come.process), []);
+    for open in &opens {
+        let mut ids = desk.ids(open.process);
+        ids.sort_unstable();
+        assert_eq!(ids, [id, kept.id]);
+    }
 }

@@ -20,7 +20,7 @@ fn raw(
         data_bytes,
     };
     desk.inboxes.in_flight = vec![1; data_bytes as usize];
-    desk.node.publish(open.process, &publication, desk.now, &mut desk.inboxes)
+    desk.node.publish(open.process, &publication, u32::MAX, desk.now, &mut desk.inboxes)
 }
 
 fn fresh(desk: &mut Desk, process: ProcessKey) -> EventId {
@@ -54,9 +54,9 @@ fn data_up_to_the_limit_are_taken_and_one_byte_more_is_a_fault() {
     let open = desk.open(process, CHANNEL);
     desk.subscribe(open, 1, everything()).unwrap();
     let attributes = pack(&[]);
-    for (bytes, answer) in [(100, true), (101, false)] {
+    for (bytes, fault) in [(100, None), (101, Some(Fault::TooBig))] {
         let id = fresh(&mut desk, process);
-        assert_eq!(raw(&mut desk, open, id, attributes.packed(), bytes).is_ok(), answer);
+        assert_eq!(raw(&mut desk, open, id, attributes.packed(), bytes).err(), fault);
     }
     assert_eq!(desk.read(process).len(), 1);
 }

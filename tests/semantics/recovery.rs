@@ -2,7 +2,7 @@
 
 use super::*;
 use SaEvt::evt::Incarnation;
-use SaEvt::evt::node::{EventRecord, Fact, IdBlock};
+use SaEvt::evt::node::{Credit, EventRecord, Fact, IdBlock};
 
 /// The next start of a desk's node, with its facts adopted. The programs have to come back.
 fn restart(desk: &Desk) -> Desk {
@@ -294,7 +294,7 @@ fn a_record_taken_before_the_crash_is_not_delivered_again_but_told_as_lost() {
     let fresh = block.first;
     for id in [stored, fresh, fresh] {
         let again = publication(publisher, id, draft, &attributes);
-        let answer = next.node.publish_again(process, &again, next.now, &mut next.inboxes);
+        let answer = next.node.publish_again(process, &again, 1, next.now, &mut next.inboxes);
         assert_eq!(answer.unwrap().enqueues, 1);
     }
     assert_eq!(next.ids(matching.process), [EventId::LOST]);
@@ -318,7 +318,7 @@ fn a_repeated_record_is_judged_and_bounded_like_any_other() {
     let again = |desk: &mut Desk, offset: u64| {
         let id = EventId(block.first.0 + offset);
         let publication = publication(open, id, draft, &attributes);
-        let answer = desk.node.publish_again(process, &publication, desk.now, &mut desk.inboxes);
+        let answer = desk.node.publish_again(process, &publication, 1, desk.now, &mut desk.inboxes);
         (answer.is_ok(), desk.node.statistics(&mut |_| {}).retained_events)
     };
     assert_eq!(again(&mut desk, 0), (true, 1));
@@ -338,7 +338,7 @@ fn ids_of_an_earlier_start_are_good_for_the_process_that_claims_them_first() {
     let attributes = pack(&[]);
     let publish = |next: &mut Desk, open: Open| {
         let publication = publication(open, block.first, Draft::default(), &attributes);
-        next.node.publish(open.process, &publication, next.now, &mut next.inboxes).is_ok()
+        next.node.publish(open.process, &publication, u32::MAX, next.now, &mut next.inboxes).is_ok()
     };
     assert!(!publish(&mut next, one));
     next.node.adopt_ids(one.process, block);
@@ -348,4 +348,25 @@ fn ids_of_an_earlier_start_are_good_for_the_process_that_claims_them_first() {
     next.disconnect(one.process);
     next.node.adopt_ids(two.process, block);
     assert!(publish(&mut next, two));
+}
+
+#[test]
+fn what_cannot_be_taken_is_told_to_its_channel_and_gives_its_credit_back() {
+    let mut desk = Desk::new();
+    let process = desk.process();
+    let publisher = desk.open(process, CHANNEL);
+    let open = desk.open(process, CHANNEL);
+    let other = desk.open(process, "safChnl=b");
+    for instance in [open, other] {
+        desk.subscribe(instance, 1, everything()).unwrap();
+    }
+    desk.node.grant_credit(process, 2, 128);
+    let spent = Some(Credit { events: 1, bytes: 64 });
+    for spent in [spent, None] {
+        let Desk { node, inboxes, now, .. } = &mut desk;
+        node.lose_publication(process, publisher.number, spent, *now, inboxes);
+    }
+    assert_eq!(desk.read(process), [(open.number, None)], "one for both, and nobody else");
+    let totals = desk.node.statistics(&mut |_| {});
+    assert_eq!((totals.credit_events, totals.credit_bytes), (1, 64));
 }

@@ -12,6 +12,9 @@ use SaEvt::link::outbox::Outbox;
 use SaEvt::link::record::{OutHeader, VERSION};
 use SaEvt::sys::{descriptor, socket};
 use SaEvt::wire::{Body, Reply, Request, reply};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -38,20 +41,36 @@ impl Daemon {
     pub(crate) fn start(name: &str) -> Self {
         let directory = std::env::temp_dir().join(format!("saevt-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let log = File::create(directory.join("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_saevtd"))
+        let child = Self::run(&directory);
+        Self { directory, child }.started()
+    }
+
+    fn run(directory: &Path) -> Child {
+        let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_saevtd"))
             .args([Path::new("--socket"), &directory.join("socket")])
-            .args([Path::new("--state-dir"), &directory])
+            .args([Path::new("--state-dir"), directory])
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
-            .unwrap();
-        let mut daemon = Self { directory, child };
-        while socket::connect(&daemon.socket()).is_err() {
-            assert!(daemon.is_alive(), "the daemon did not start: {}", daemon.log());
+            .unwrap()
+    }
+
+    /// Waits until it accepts programs.
+    fn started(mut self) -> Self {
+        while socket::connect(&self.socket()).is_err() {
+            assert!(self.is_alive(), "the daemon did not start: {}", self.log());
             std::thread::yield_now();
         }
-        daemon
+        self
+    }
+
+    /// Kills it and starts the next one in its place.
+    pub(crate) fn replace(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = Self::run(&self.directory);
+        self.started()
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -60,6 +79,37 @@ impl Daemon {
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Stops it: from here on it sees nothing until [`Daemon::go_on`].
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        let pid = Pid::from_raw(self.child.id() as i32);
+        let seen = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(seen, WaitStatus::Stopped(pid, Signal::SIGSTOP));
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Tells it to end; a stopped one ends when it goes on.
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Waits until it has ended in good order.
+    pub(crate) fn wait_for_end(&mut self) {
+        assert!(self.child.wait().unwrap().success());
     }
 
     pub(crate) fn is_alive(&mut self) -> bool {
@@ -107,7 +157,8 @@ impl Handle {
         }
     }
 
-    fn take(&mut self) -> Option<(EventId, Vec<u8>)> {
+    /// Takes the next event out, if one is there.
+    pub(crate) fn take(&mut self) -> Option<(EventId, Vec<u8>)> {
         for priority in Priority::ALL {
             let at = &mut self.at[priority.index()];
             let Some((position, header)) = self.inbox.next(priority, *at).unwrap() else {
@@ -134,6 +185,22 @@ pub(crate) struct Client {
     end_id: u64,
 }
 
+pub(crate) fn subscription_to_all(instance: InstanceNo) -> Body {
+    let filters = Filters(vec![Filter { kind: FilterKind::PassAll, bytes: Vec::new() }]);
+    Body::Subscribe { instance, number: SubscriptionNo(1), filters }
+}
+
+/// Waits for the next reply.
+pub(crate) fn answer(control: BorrowedFd<'_>) -> (Reply, Vec<OwnedFd>) {
+    let mut buffer = vec![0; SaEvt::wire::MESSAGE_BYTES_MAX];
+    loop {
+        wait_for(control, libc::POLLIN);
+        let Some(received) = socket::receive(control, &mut buffer).unwrap() else { continue };
+        assert_ne!(received.bytes, 0, "the daemon hung up");
+        return (Reply::decode(&buffer[..received.bytes]).unwrap(), received.descriptors);
+    }
+}
+
 /// Sends a request and waits for the reply.
 pub(crate) fn ask(
     control: BorrowedFd<'_>,
@@ -142,13 +209,7 @@ pub(crate) fn ask(
 ) -> (Reply, Vec<OwnedFd>) {
     let request = Request { id: 7, barrier: [0; 4], body };
     socket::send(control, &request.encode(), descriptors).unwrap();
-    let mut buffer = vec![0; SaEvt::wire::MESSAGE_BYTES_MAX];
-    loop {
-        wait_for(control, libc::POLLIN);
-        let Some(received) = socket::receive(control, &mut buffer).unwrap() else { continue };
-        assert_ne!(received.bytes, 0, "the daemon hung up");
-        return (Reply::decode(&buffer[..received.bytes]).unwrap(), received.descriptors);
-    }
+    answer(control)
 }
 
 pub(crate) fn hello(resumes: bool) -> Body {
@@ -168,6 +229,18 @@ impl Client {
 
     pub(crate) fn ask(&self, body: Body) -> Reply {
         ask(self.control.as_fd(), body, &[]).0
+    }
+
+    /// Links to the next daemon with this outbox, and claims a block of identifiers. Of the rest of
+    /// its state it brings nothing back.
+    pub(crate) fn come_back(&mut self, daemon: &Daemon, block: u64) {
+        self.control = socket::connect(&daemon.socket()).unwrap();
+        let blocks = vec![(EventId(block), 65_536)];
+        let hello = Body::Hello { version: VERSION, resumes: true, blocks };
+        let (reply, handed) = ask(self.control.as_fd(), hello, &[self.memory.as_fd()]);
+        assert_eq!(reply.code, Ok(()));
+        [self.node_bell] = <[OwnedFd; 1]>::try_from(handed).unwrap();
+        assert_eq!(self.ask(Body::Restored).code, Ok(()));
     }
 
     pub(crate) fn library(&self, library: LibraryNo) -> Handle {
@@ -198,9 +271,14 @@ impl Client {
     }
 
     pub(crate) fn subscribe_to_all(&self, instance: InstanceNo) {
-        let filters = Filters(vec![Filter { kind: FilterKind::PassAll, bytes: Vec::new() }]);
-        let body = Body::Subscribe { instance, number: SubscriptionNo(1), filters };
-        assert_eq!(self.ask(body).code, Ok(()));
+        assert_eq!(self.ask(subscription_to_all(instance)).code, Ok(()));
+    }
+
+    /// Sends a request that is to come after all that this program has published; the reply is
+    /// [`answer`]'s.
+    pub(crate) fn send(&self, body: Body) {
+        let request = Request { id: 7, barrier: [u64::MAX; 4], body };
+        socket::send(self.control.as_fd(), &request.encode(), &[]).unwrap();
     }
 
     /// An identifier that the daemon has granted.

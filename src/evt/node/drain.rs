@@ -4,6 +4,7 @@ use super::{Data, Delivery, Drained, Node, Target, What, Windows};
 use crate::evt::queue::Head;
 use crate::evt::subscription::Lost;
 use crate::evt::{EventRecord, Priority, SubscriptionNo, Time};
+use std::cell::Cell;
 
 /// The delivery of a stored event.
 pub(super) fn stored(
@@ -66,6 +67,7 @@ impl Node {
                 Some(Head::Live) => self.drain_live(key, at, now, windows),
                 Some(Head::Replay) => self.drain_replay(key, at, now, windows),
             };
+            self.work += 1;
             if moved.is_none() {
                 return;
             }
@@ -100,13 +102,18 @@ impl Node {
         let library = &mut self.libraries[key];
         let replay = library.queue.first_replay(at)?;
         let channel = &self.channels[replay.channel];
-        let taker = |record: &EventRecord| match replay.subscription {
-            _ if !record.matches(&replay.filters) => None,
-            None => channel.index.first_match(replay.instance, record.view()?),
-            number => number,
+        let looked = Cell::new(0);
+        let taker = |record: &EventRecord| {
+            looked.set(looked.get() + 1);
+            match replay.subscription {
+                _ if !record.matches(&replay.filters) => None,
+                None => channel.index.first_match(replay.instance, record.view()?),
+                number => number,
+            }
         };
         let span = (replay.next, replay.last);
         let next = channel.retention.next(at, span, now, taker);
+        self.work += looked.get();
         let Some((serial, retained, subscription)) = next else {
             library.queue.pop_replay(at);
             return Some(());

@@ -134,10 +134,12 @@ pub enum Data<'a> {
 /// What a client cannot do by mistake: the driver drops it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The publication breaks the protocol: attributes that are no block, sizes above a limit, an
-    /// id outside the blocks of the process, an instance without the publisher flag, a retention
-    /// time without credit, or an id that is retained already.
+    /// The publication breaks the protocol: attributes that are no block, an id outside the blocks
+    /// of the process, an instance without the publisher flag, a retention time without credit, or
+    /// an id that is retained already.
     Malformed,
+    /// A size above a limit, which a program that came from an earlier start may not know.
+    TooBig,
 }
 
 /// Work that a publication caused, to bound what one client gets done in a turn.
@@ -147,6 +149,8 @@ pub struct Cost {
     pub matches: u32,
     /// Open instances it was delivered to or queued for.
     pub enqueues: u32,
+    /// Open instances that it has still to go to; see [`super::Node::publish_on`].
+    pub waits: u32,
 }
 
 /// What a drain left behind.

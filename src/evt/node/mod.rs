@@ -15,6 +15,7 @@ mod moved;
 mod open;
 mod publish;
 mod restore;
+mod spread;
 mod subscribe;
 
 pub use super::account::{Credit, IdBlock};
@@ -33,6 +34,7 @@ use super::slab::Slab;
 use super::subscription::Instance;
 use super::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Limits, Name, SubscriptionNo};
 use foldhash::fast::FixedState;
+use spread::FanOut;
 use std::collections::{BTreeMap, HashMap};
 
 /// Marks a slot of a process without open instance.
@@ -99,7 +101,11 @@ pub struct Node {
     publications: u64,
     recovery: Recovery,
     changes: Vec<Change>,
+    /// Work since the driver last asked; see [`Node::take_work`].
+    work: u64,
     scratch: Scratch,
+    /// Publications with takers left, in publish order.
+    fan_outs: Vec<FanOut>,
 }
 
 impl Node {
@@ -125,7 +131,9 @@ impl Node {
             publications: 0,
             recovery: Recovery::default(),
             changes: Vec::new(),
+            work: 0,
             scratch: Scratch::default(),
+            fan_outs: Vec::new(),
         }
     }
 
@@ -138,6 +146,13 @@ impl Node {
     /// Moves the changes since the last call to the end of `into`.
     pub fn take_changes(&mut self, into: &mut Vec<Change>) {
         into.append(&mut self.changes);
+    }
+
+    /// The work since the last call that grows with what is held: records that were moved to
+    /// windows, entries of queues and stores that were looked at, subscriptions that were taken out
+    /// and instances that were closed. Publishing says its cost itself.
+    pub fn take_work(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
     }
 
     /// Goes on with the event ids of another start, when those of this one are used up. Blocks
@@ -155,6 +170,12 @@ impl Node {
             self.numbers.forget(holder.identity.uid, forgotten);
         }
         Some(block)
+    }
+
+    /// Whether an identifier is one of private services, other than this node if it is one itself.
+    #[must_use]
+    pub const fn is_private_id(&self, id: EventId) -> bool {
+        self.numbers.is_private(id)
     }
 
     /// Accepts identifiers that an earlier start granted, or the private service of the process's

@@ -132,9 +132,10 @@ impl Node {
         let attributes = record.view().ok_or(Error::InvalidParam)?;
         let serial = self.retained_serial + 1;
         let arrivals = &mut self.arrivals;
-        self.channels[channel].index.matches(attributes, |key, subscription| {
+        let compared = self.channels[channel].index.matches(attributes, |key, subscription| {
             arrivals.entry((key, subscription)).or_insert(serial);
         });
+        self.work += u64::from(compared);
         let record = Rc::new(record);
         let incarnation = self.channels[channel].incarnation;
         self.changes.push(Change::Retained { incarnation, record: Rc::clone(&record), deadline });

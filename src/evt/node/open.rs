@@ -39,6 +39,7 @@ impl Node {
         for library in libraries {
             self.library_close(process, library);
         }
+        self.leave_fan_out(process);
         let Some(mut gone) = self.processes.remove(process.0) else { return };
         let account = &mut gone.account;
         debug_assert_eq!((account.subscriptions, account.filter_bytes, gone.instances), (0, 0, 0));
@@ -52,20 +53,25 @@ impl Node {
     ///
     /// - [`Error::BadHandle`]: unknown process.
     /// - [`Error::InvalidParam`]: the number is in use.
-    /// - [`Error::NoResources`]: the process has `libraries_per_process_max`.
+    /// - [`Error::NoResources`]: the process has `libraries_per_process_max`, or all processes of
+    ///   its user together have `libraries_per_user_max`.
     /// - [`Error::NoMemory`].
     pub fn library_open(&mut self, process: ProcessKey, library: LibraryNo) -> Result<(), Error> {
         let owner = self.processes.get_mut(process.0).ok_or(Error::BadHandle)?;
         if owner.libraries.contains_key(&library) {
             return Err(Error::InvalidParam);
         }
-        if owner.libraries.len() as u64 >= self.limits.libraries_per_process_max {
+        let user = owner.identity.uid;
+        if owner.libraries.len() as u64 >= self.limits.libraries_per_process_max
+            || self.ledger.libraries(user) >= self.limits.libraries_per_user_max
+        {
             return Err(Error::NoResources);
         }
         let target = Target { process, library };
         let queue = Queue::default();
         let made = Library { target, queue, backlog: 0, instances: Vec::new() };
         owner.libraries.insert(library, self.libraries.insert(made)?);
+        self.ledger.open_library(user);
         Ok(())
     }
 
@@ -73,6 +79,7 @@ impl Node {
     pub fn library_close(&mut self, process: ProcessKey, library: LibraryNo) {
         let Some(owner) = self.processes.get_mut(process.0) else { return };
         let Some(key) = owner.libraries.remove(&library) else { return };
+        self.ledger.close_library(owner.identity.uid);
         // With the queue gone, closing the instances has nothing to search.
         self.libraries[key].queue = Queue::default();
         while let Some(instance) = self.libraries[key].instances.last() {
@@ -204,6 +211,7 @@ impl Node {
             lost: Lost::Idle,
             restored,
             found: (0, 0),
+            born: self.publications,
         })?;
         self.libraries[library].instances.push(key);
         let owner = &mut self.processes[process.0];
@@ -226,6 +234,7 @@ impl Node {
     fn close(&mut self, key: u32) {
         let Some(instance) = self.instances.remove(key) else { return };
         let library = &mut self.libraries[instance.library];
+        self.work += 1 + library.queue.entries() + instance.subscriptions.len() as u64;
         library.queue.purge(key);
         library.instances.swap_remove(instance.place);
         if let Some(moved) = library.instances.get(instance.place) {
@@ -275,6 +284,7 @@ impl Node {
         for alias in &channel.aliases {
             self.aliases.remove(alias);
         }
+        self.work += channel.retention.events();
         for (serial, retained) in channel.retention.iter() {
             self.deadlines.remove(retained.deadline, serial);
             self.ledger.release(retained.user, retained.record.bytes());

@@ -80,15 +80,21 @@ impl Node {
     /// instance of the channel with a subscription that matches. On an unknown instance nothing
     /// happens.
     ///
-    /// Allocates nothing when the event is not retained and every taker's window has room.
+    /// With more than `batch` takers it goes to the first of them, and the cost says how many wait:
+    /// [`Node::publish_on`] goes on, and until it has ended nothing else of the process may be
+    /// published.
     ///
-    /// - [`Fault::Malformed`]: nothing happened.
+    /// Allocates nothing when the event is not retained, goes to all of its takers at once, and
+    /// every taker's window has room.
+    ///
+    /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
     ///
     /// Source: SAI-AIS-EVT-B.03.01, saEvtEventPublish().
     pub fn publish(
         &mut self,
         process: ProcessKey,
         publication: &Publication<'_>,
+        batch: u32,
         now: Time,
         windows: &mut dyn Windows,
     ) -> Result<Cost, Fault> {
@@ -98,22 +104,31 @@ impl Node {
             self.spend(process, &source, publication)?;
         }
         let matches = self.find_takers(&source);
-        let takers = std::mem::take(&mut self.scratch.takers);
+        let number = self.scratch.takers.len();
+        let split = number > batch.max(1) as usize;
         let mut scratch = std::mem::take(&mut self.scratch.data);
         let deadline = now.after(publication.retention);
         let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
         let ready = if retained {
             passage.record(windows).map(|record| self.retain(&source, record, deadline))
-        } else if takers.len() > 1 {
+        } else if split {
+            passage.record(windows).map(|_| ())
+        } else if number > 1 {
             // One copy for all, so that the publisher cannot show different bytes to each.
             fetch(publication.data_bytes, &mut scratch, windows)
         } else {
             Some(())
         };
-        if takers.len() > 1 && !retained {
+        if split {
+            self.scratch.data = scratch;
+            self.begin_fan_out(process, passage.record, deadline);
+            return Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) });
+        }
+        if number > 1 && !retained {
             passage.fetched = Some(scratch);
             scratch = Vec::new();
         }
+        let takers = std::mem::take(&mut self.scratch.takers);
         for (instance, subscription) in &takers {
             if ready.is_some() {
                 self.deliver(*instance, *subscription, &mut passage, windows);
@@ -122,21 +137,21 @@ impl Node {
             }
         }
         self.scratch.data = passage.fetched.unwrap_or(scratch);
-        let enqueues = takers.len() as u32;
         self.scratch.takers = takers;
-        Ok(Cost { matches, enqueues })
+        Ok(Cost { matches, enqueues: number as u32, waits: 0 })
     }
 
     /// Takes a record that an earlier start took and perhaps did not finish. Its retention is
     /// repeated, once for an id, without credit and as far as the bounds leave room; it is not
     /// delivered, but the lost-event is due for every instance that matches and for those on the
-    /// channel that come back later.
+    /// channel that come back later. Goes to `batch` takers at once, as [`Node::publish`] does.
     ///
-    /// - [`Fault::Malformed`]: nothing happened.
+    /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
     pub fn publish_again(
         &mut self,
         process: ProcessKey,
         publication: &Publication<'_>,
+        batch: u32,
         now: Time,
         windows: &mut dyn Windows,
     ) -> Result<Cost, Fault> {
@@ -152,13 +167,8 @@ impl Node {
             }
         }
         let matches = self.find_takers(&source);
-        let takers = std::mem::take(&mut self.scratch.takers);
-        for (instance, _) in &takers {
-            self.lose(*instance, now, windows);
-        }
-        let enqueues = takers.len() as u32;
-        self.scratch.takers = takers;
-        Ok(Cost { matches, enqueues })
+        self.begin_fan_out(process, None, now);
+        Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) })
     }
 
     /// Judges what a client wrote; `None` if the instance is unknown.
@@ -170,15 +180,17 @@ impl Node {
         let Some(key) = self.instance_key(process, publication.instance) else { return Ok(None) };
         let instance = &self.instances[key];
         let owner = &self.processes[process.0];
-        let permitted = instance.flags.contains(OpenFlags::PUBLISHER)
-            && publication.data_bytes <= self.limits.event_bytes_max
-            && owner.account.holds(publication.id);
+        let permitted =
+            instance.flags.contains(OpenFlags::PUBLISHER) && owner.account.holds(publication.id);
         if !permitted {
             return Err(Fault::Malformed);
         }
+        if publication.data_bytes > self.limits.event_bytes_max {
+            return Err(Fault::TooBig);
+        }
         let attributes =
             AttributesRef::parse(publication.attributes).map_err(|_| Fault::Malformed)?;
-        attributes.within(&self.limits).map_err(|_| Fault::Malformed)?;
+        attributes.within(&self.limits).map_err(|_| Fault::TooBig)?;
         Ok(Some(Source { channel: instance.channel, user: owner.identity.uid, attributes }))
     }
 
@@ -228,7 +240,15 @@ impl Node {
         })
     }
 
-    /// Delivers to one instance: into the window if nothing waits before it, else to the queue.
+    /// Writes a delivery into the window, unless something waits before it or there is no room.
+    fn put(&self, key: u32, what: What<'_>, windows: &mut dyn Windows) -> bool {
+        let instance = &self.instances[key];
+        let library = &self.libraries[instance.library];
+        let delivery = Delivery { instance: instance.number, what };
+        library.queue.is_clear(what.priority()) && windows.put(library.target, &delivery).is_some()
+    }
+
+    /// Delivers to one instance: into the window, else to the queue.
     fn deliver(
         &mut self,
         key: u32,
@@ -236,17 +256,28 @@ impl Node {
         passage: &mut Passage<'_>,
         windows: &mut dyn Windows,
     ) {
-        let instance = &self.instances[key];
-        let library = &self.libraries[instance.library];
-        if library.queue.is_clear(passage.publication.priority) {
-            let delivery = Delivery { instance: instance.number, what: passage.what(subscription) };
-            if windows.put(library.target, &delivery).is_some() {
-                return;
-            }
+        if self.put(key, passage.what(subscription), windows) {
+            return;
         }
         match passage.record(windows) {
-            Some(record) => self.enqueue(key, subscription, record, passage, windows),
+            Some(record) => {
+                let times = (passage.deadline, passage.now);
+                self.enqueue(key, subscription, record, times, windows);
+            }
             None => self.lose(key, passage.now, windows),
+        }
+    }
+
+    /// As [`Node::deliver`], of an event that is a shared record already.
+    pub(super) fn deliver_record(
+        &mut self,
+        (key, subscription): (u32, SubscriptionNo),
+        record: &Rc<EventRecord>,
+        (deadline, now): (Time, Time),
+        windows: &mut dyn Windows,
+    ) {
+        if !self.put(key, stored(record, subscription, now, deadline), windows) {
+            self.enqueue(key, subscription, Rc::clone(record), (deadline, now), windows);
         }
     }
 
@@ -256,21 +287,21 @@ impl Node {
         key: u32,
         subscription: SubscriptionNo,
         record: Rc<EventRecord>,
-        passage: &Passage<'_>,
+        (deadline, now): (Time, Time),
         windows: &mut dyn Windows,
     ) {
         let library = self.instances[key].library;
         let queue = &mut self.libraries[library].queue;
         if !queue.admits(&self.limits, &record) {
-            self.lose(key, passage.now, windows);
+            self.lose(key, now, windows);
             return;
         }
         while !self.libraries[library].queue.has_room(&self.limits, &record) {
             let Some(loser) = self.libraries[library].queue.push_out() else { break };
-            self.lose(loser, passage.now, windows);
+            self.lose(loser, now, windows);
         }
         let queue = &mut self.libraries[library].queue;
-        queue.push_live(key, subscription, passage.deadline, record);
+        queue.push_live(key, subscription, deadline, record);
         self.tell_backlog(library, windows);
     }
 }

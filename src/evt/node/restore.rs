@@ -1,6 +1,6 @@
 //! Recovery of this boot's state after a restart of the node.
 
-use super::{Channel, EventRecord, Node, ProcessKey};
+use super::{Channel, Cost, Credit, EventRecord, Node, ProcessKey, Windows};
 use crate::evt::retention::Retained;
 use crate::evt::subscription::Lost;
 use crate::evt::{AttributesRef, Error, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags, Time};
@@ -122,5 +122,31 @@ impl Node {
         if let Some(key) = self.instance_key(process, instance) {
             self.owe(key);
         }
+    }
+
+    /// Tells all who may have wanted an event that it is lost: one that a program published on
+    /// `instance` and that cannot be taken. If it is retained, the credit it has spent is taken
+    /// back. Unknown instance: ignored. Cost: all open instances.
+    pub fn lose_publication(
+        &mut self,
+        process: ProcessKey,
+        instance: InstanceNo,
+        spent: Option<Credit>,
+        now: Time,
+        windows: &mut dyn Windows,
+    ) -> Cost {
+        if let Some(credit) = spent {
+            self.return_credit(process, credit);
+        }
+        let Some(key) = self.instance_key(process, instance) else { return Cost::default() };
+        let channel = self.instances[key].channel;
+        self.channels[channel].publications += 1;
+        let takers = self
+            .instances
+            .iter()
+            .filter(|(_, taker)| taker.channel == channel && !taker.subscriptions.is_empty());
+        let takers: Vec<u32> = takers.map(|(key, _)| key).collect();
+        takers.iter().for_each(|taker| self.lose(*taker, now, windows));
+        Cost { matches: self.instances.len() as u32, enqueues: takers.len() as u32, waits: 0 }
     }
 }

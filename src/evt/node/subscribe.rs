@@ -3,6 +3,7 @@
 use super::{EventRecord, Node, ProcessKey, Windows};
 use crate::evt::subscription::{Lost, Subscription};
 use crate::evt::{Error, Filters, InstanceNo, OpenFlags, Priority, SubscriptionNo, Time};
+use std::cell::Cell;
 use std::rc::Rc;
 
 impl Node {
@@ -45,6 +46,7 @@ impl Node {
         account.filter_bytes += bytes;
         account.subscriptions += 1;
         subscriber.subscriptions.insert(at, Subscription { number, filters: Rc::clone(&filters) });
+        self.hasten(key, now, windows);
         self.settle(key);
         self.replay(key, number, &filters, 0, now);
         let library = self.instances[key].library;
@@ -83,8 +85,14 @@ impl Node {
         let queue = &mut self.libraries[instance.library].queue;
         let last = self.retained_serial;
         for priority in Priority::ALL {
-            let taker = |record: &EventRecord| record.matches(filters).then_some(number);
-            if let Some((first, ..)) = retention.next(priority, (from, last), now, taker) {
+            let looked = Cell::new(0);
+            let taker = |record: &EventRecord| {
+                looked.set(looked.get() + 1);
+                record.matches(filters).then_some(number)
+            };
+            let found = retention.next(priority, (from, last), now, taker);
+            self.work += looked.get();
+            if let Some((first, ..)) = found {
                 let subscription = (number, filters);
                 queue.push_replay(priority, key, instance.channel, subscription, (first, last));
             }
@@ -115,12 +123,14 @@ impl Node {
         let queue = &mut self.libraries[subscriber.library].queue;
         let index = &self.channels[subscriber.channel].index;
         let remains = !subscriber.subscriptions.is_empty();
+        self.work += queue.entries();
         queue.unsubscribe(key, number, remains, |record| index.first_match(key, record.view()?));
         if !remains {
             // The agent drops an unread lost-event too, so the next loss needs a new one.
             queue.purge_lost(key);
             subscriber.lost = Lost::Idle;
         }
+        self.divert(key, number);
         Ok(())
     }
 }

@@ -1,0 +1,213 @@
+//! What one program costs the others: judged by the order of what happens, never by time.
+//!
+//! The daemon is stopped while several programs make work for it, so that it finds the work of all
+//! of them when it goes on.
+
+mod wild;
+
+use SaEvt::evt::{Attributes, EventId, InstanceNo, Name, OpenFlags, Priority, SubscriptionNo};
+use SaEvt::sys::socket;
+use SaEvt::wire::{Body, Request};
+use std::os::fd::AsFd;
+use wild::{Client, Daemon, Handle, LIBRARY, Witness, all, answer, instance, subscription_to_all};
+
+/// Open instances that take one event: more than one turn serves, and so few that the copies of
+/// two events never overflow window and queue of a library handle, however slowly it reads.
+const TAKERS: u32 = 6000;
+/// Takers of one turn: `TURN_COST` of the daemon.
+const BATCH: usize = 4096;
+
+/// A publisher, and one who has its channel open [`TAKERS`] times.
+struct Crowd {
+    publisher: Client,
+    taker: Client,
+    handle: Handle,
+}
+
+impl Crowd {
+    fn gather(daemon: &Daemon) -> Self {
+        let publisher = Client::connect(daemon);
+        let _handle = publisher.library(LIBRARY);
+        publisher.open(LIBRARY, instance(), "crowded", all());
+        let taker = Client::connect(daemon);
+        let handle = taker.library(LIBRARY);
+        for slot in 0..TAKERS {
+            let number = InstanceNo::new(slot, 1);
+            taker.open(LIBRARY, number, "crowded", all());
+            taker.subscribe_to_all(number);
+        }
+        Self { publisher, taker, handle }
+    }
+}
+
+/// A program with a channel of its own, of which the taker hears.
+fn other(daemon: &Daemon, crowd: &Crowd) -> Client {
+    let other = Client::connect(daemon);
+    let _handle = other.library(LIBRARY);
+    other.open(LIBRARY, instance(), "other", all());
+    let listener = InstanceNo::new(TAKERS, 1);
+    crowd.taker.open(LIBRARY, listener, "other", all());
+    crowd.taker.subscribe_to_all(listener);
+    other
+}
+
+fn publish(client: &mut Client) -> EventId {
+    let header = client.header(instance(), 0);
+    assert!(client.publish(&header, Attributes::empty().unwrap().packed(), &[]));
+    EventId(header.id)
+}
+
+#[test]
+fn an_event_for_very_many_delays_nobody_by_more_than_a_batch() {
+    let daemon = Daemon::start("crowd");
+    let mut crowd = Crowd::gather(&daemon);
+    let mut other = other(&daemon, &crowd);
+    daemon.stop();
+    let large = publish(&mut crowd.publisher);
+    let next = publish(&mut crowd.publisher);
+    let small = publish(&mut other);
+    daemon.go_on();
+    let number = 2 * TAKERS as usize + 1;
+    let seen: Vec<_> = (0..number).map(|_| crowd.handle.receive(&crowd.taker).0).collect();
+    let place = seen.iter().position(|id| *id == small).unwrap();
+    assert!(place <= BATCH, "{place} came before it");
+    // What the same program published later waited for the end of the first.
+    let mut of_crowd = seen.iter().filter(|id| **id != small);
+    assert!(of_crowd.by_ref().take(TAKERS as usize).all(|id| *id == large));
+    assert!(of_crowd.all(|id| *id == next));
+}
+
+#[test]
+fn an_orderly_end_finishes_what_has_takers_left() {
+    let mut daemon = Daemon::start("crowd-end");
+    let mut crowd = Crowd::gather(&daemon);
+    daemon.stop();
+    // More than it does before it looks whether it is to end.
+    let first = publish(&mut crowd.publisher);
+    for _ in 1..20 {
+        publish(&mut crowd.publisher);
+    }
+    daemon.terminate();
+    daemon.go_on();
+    daemon.wait_for_end();
+    for place in 0..TAKERS {
+        assert_eq!(crowd.handle.take().map(|(id, _)| id), Some(first), "at {place}");
+    }
+    let (reserved, taken, done) = crowd.publisher.outbox.ring(Priority::HIGHEST).positions();
+    assert_eq!((taken, done), (reserved, reserved), "a successor has nothing to repeat");
+}
+
+#[test]
+fn a_subscribe_waits_for_what_others_have_published_and_nobody_waits_for_it() {
+    let daemon = Daemon::start("subscribe");
+    let mut crowd = Crowd::gather(&daemon);
+    let mut other = other(&daemon, &crowd);
+    let late = Client::connect(&daemon);
+    let mut handle = late.library(LIBRARY);
+    late.open(LIBRARY, instance(), "crowded", all());
+    daemon.stop();
+    publish(&mut crowd.publisher);
+    publish(&mut crowd.publisher);
+    late.send(subscription_to_all(instance()));
+    let small = publish(&mut other);
+    daemon.go_on();
+    let number = 2 * TAKERS as usize + 1;
+    let seen: Vec<_> = (0..number).map(|_| crowd.handle.receive(&crowd.taker).0).collect();
+    let place = seen.iter().position(|id| *id == small).unwrap();
+    assert!(place <= BATCH, "{place} came before it");
+    assert_eq!(answer(late.control.as_fd()).0.code, Ok(()));
+    let new = publish(&mut crowd.publisher);
+    assert_eq!(handle.receive(&late).0, new, "what was published before comes to nobody new");
+}
+
+#[test]
+fn what_is_reserved_and_never_committed_holds_up_no_request_of_others() {
+    let daemon = Daemon::start("hole");
+    let mut holder = Client::connect(&daemon);
+    let _handle = holder.library(LIBRARY);
+    holder.open(LIBRARY, instance(), "held", all());
+    holder.outbox.ring(Priority::HIGHEST).reserve(64).unwrap();
+    publish(&mut holder);
+    let asker = Client::connect(&daemon);
+    let _handle = asker.library(LIBRARY);
+    asker.open(LIBRARY, instance(), "held", all());
+    asker.subscribe_to_all(instance());
+    let id = EventId(1);
+    let clear = Body::RetentionClear { instance: instance(), id };
+    assert_eq!(asker.ask(clear).code, Err(SaEvt::evt::Error::NotExist));
+    let all_of_it = Body::Credit { events: u32::MAX, bytes: 64 };
+    assert_eq!(asker.ask(all_of_it).code, Err(SaEvt::evt::Error::NoResources));
+}
+
+#[test]
+fn requests_that_cost_much_leave_the_others_their_turns() {
+    let daemon = Daemon::start("requests");
+    let mut crowd = Crowd::gather(&daemon);
+    let other = other(&daemon, &crowd);
+    // More than the window holds: the rest is queued, and to unsubscribe goes through all of it.
+    for _ in 0..4 {
+        publish(&mut crowd.publisher);
+    }
+    crowd.publisher.send(Body::Credit { events: 1, bytes: 64 });
+    assert_eq!(answer(crowd.publisher.control.as_fd()).0.code, Ok(()));
+    let open = |flags| Body::Open {
+        library: LIBRARY,
+        instance: InstanceNo::new(2, 1),
+        flags,
+        names_are_dns: false,
+        asynchronous: false,
+        name: Name::new(b"other").unwrap(),
+    };
+    daemon.stop();
+    for slot in 0..4 {
+        let (instance, number) = (InstanceNo::new(slot, 1), SubscriptionNo(1));
+        crowd.taker.send(Body::Unsubscribe { instance, number });
+    }
+    crowd.taker.send(Body::Unlink { name: Name::new(b"other").unwrap() });
+    other.send(open(OpenFlags::SUBSCRIBER));
+    daemon.go_on();
+    let opened = answer(other.control.as_fd()).0.code;
+    assert_eq!(opened, Ok(()), "four costly requests and an unlink came first");
+    for _ in 0..5 {
+        assert_eq!(answer(crowd.taker.control.as_fd()).0.code, Ok(()));
+    }
+}
+
+#[test]
+fn who_reads_no_replies_makes_the_daemon_hold_few_descriptors() {
+    let mut daemon = Daemon::start("unread");
+    let mut witness = Witness::new(&daemon);
+    let client = Client::connect(&daemon);
+    let before = daemon.descriptors();
+    let bodies = [
+        (1, Body::LibraryOpen { library: LIBRARY, resumes: false }),
+        (0, Body::LibraryClose { library: LIBRARY }),
+    ];
+    let (mut opened, mut stuck) = (0, false);
+    'sending: while opened < 4000 {
+        for (id, body) in &bodies {
+            let request = Request { id: *id, barrier: [0; 4], body: body.clone() }.encode();
+            while socket::send(client.control.as_fd(), &request, &[]).is_err() {
+                if stuck {
+                    break 'sending;
+                }
+                // The daemon has had turns for everybody when the witness is content.
+                for _ in 0..100 {
+                    witness.sees_that_all_is_well();
+                }
+                stuck = true;
+            }
+            stuck = false;
+            opened += id;
+        }
+    }
+    assert!(opened < 4000, "the daemon has read everything");
+    let held = daemon.descriptors() - before;
+    assert!(held <= 2 * 8 + 1, "{held}");
+    for _ in 0..opened {
+        let (reply, handed) = answer(client.control.as_fd());
+        assert_eq!((reply.code, handed.len()), (Ok(()), 2));
+    }
+    assert!(daemon.is_alive());
+    witness.sees_that_all_is_well();
+}
