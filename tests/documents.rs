@@ -122,7 +122,7 @@ fn the_manual_page_of_the_daemon_has_every_option_and_variable() {
         assert_eq!(page.contains(&option), !hidden, "{option}");
         options += 1;
     }
-    assert_eq!(options, 5);
+    assert_eq!(options, 6);
     for part in read("src/agent/place.rs").split("\"SAEVT_").skip(1) {
         let name = format!("SAEVT_{}", part.split_once('"').unwrap().0);
         assert!(page.contains(&name) || name == "SAEVT_PREFIX", "{name}");

@@ -5,7 +5,10 @@
 
 mod wild;
 
-use SaEvt::evt::{Attributes, Error, EventId, InstanceNo, LibraryNo, Name, OpenFlags, Priority};
+use SaEvt::evt::node::EventRecord;
+use SaEvt::evt::{
+    Attributes, Error, EventId, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags, Priority, Span,
+};
 use SaEvt::link::outbox::Outbox;
 use SaEvt::link::record::{OUT_HEADER, OutHeader};
 use SaEvt::sys::{descriptor, memory, socket};
@@ -402,6 +405,27 @@ fn nobody_can_claim_the_identifiers_of_others_after_a_restart() {
 }
 
 #[test]
+fn programs_bring_identifiers_of_the_private_service_of_their_user_alone() {
+    let daemon = Daemon::start("private-identifiers");
+    let user = nix::unistd::getuid().as_raw();
+    for (of, taken) in [(user, true), (user + 1, false)] {
+        let first = EventId::first_of(EventId::private_member(of), 9);
+        let mut client = Client::connect(&daemon);
+        client.come_back(&daemon, first.0);
+        let mut handle = client.library(LIBRARY);
+        client.open(LIBRARY, instance(), "brought", all());
+        client.subscribe_to_all(instance());
+        let header = OutHeader { id: first.0, ..client.header(instance(), 0) };
+        assert!(client.publish(&header, empty().packed(), &[]));
+        if taken {
+            assert_eq!(handle.receive(&client).0, first);
+        } else {
+            client.wait_for_drop();
+        }
+    }
+}
+
+#[test]
 fn the_record_header_is_what_this_test_believes() {
     assert_eq!(OUT_HEADER, 48);
     let client = {
@@ -418,4 +442,54 @@ fn the_record_header_is_what_this_test_believes() {
     };
     assert_eq!((read(0), read(COMMITS)), (64, 1 << 24 | 1 << 1));
     assert_eq!(read(CREDIT), 3 << 40 | 2);
+}
+
+/// Two private daemons of one user, or programs that say they are.
+#[test]
+fn a_move_that_is_broken_off_leaves_nothing_and_one_user_moves_once_at_a_time() {
+    let mut daemon = Daemon::start("move");
+    let mut witness = Witness::new(&daemon);
+    let user = nix::unistd::getuid().as_raw();
+    let private = Incarnation(5);
+    let channel =
+        || Body::MoveChannel { private, linked: true, name: Name::new(b"moved").unwrap() };
+    let retained = |member: u16| {
+        let record = Box::new(EventRecord {
+            id: EventId::first_of(member, 1),
+            publish_time: 1,
+            retention: Span::FOREVER,
+            priority: Priority::LOWEST,
+            attributes: empty().packed().to_vec(),
+            data: Vec::new(),
+        });
+        Body::MoveRetained { private, left: Span::FOREVER, record }
+    };
+    let one = Client::connect(&daemon);
+    assert_eq!(one.ask(channel()).code, Ok(()));
+    assert_eq!(one.ask(retained(EventId::private_member(user))).code, Ok(()));
+    assert_eq!(one.ask(retained(0)).code, Err(Error::InvalidParam), "an id that is granted here");
+    let two = Client::connect(&daemon);
+    assert_eq!(two.ask(channel()).code, Err(Error::TryAgain));
+    drop(one);
+    let open = |client: &Client| {
+        let (names_are_dns, asynchronous) = (false, false);
+        let (library, flags) = (LIBRARY, OpenFlags::SUBSCRIBER);
+        let (instance, name) = (instance(), Name::new(b"moved").unwrap());
+        let open = Body::Open { library, instance, flags, names_are_dns, asynchronous, name };
+        client.ask(open).code
+    };
+    let mut handle = two.library(LIBRARY);
+    // The end of the first is seen before a word of the second, or soon after.
+    while two.ask(channel()).code == Err(Error::TryAgain) {
+        std::thread::yield_now();
+    }
+    assert_eq!(open(&two), Err(Error::NotExist), "nothing came of the first");
+    assert_eq!(two.ask(retained(EventId::private_member(user))).code, Ok(()));
+    assert_eq!(two.ask(Body::MoveEnd).code, Ok(()));
+    assert_eq!(open(&two), Ok(()));
+    two.subscribe_to_all(instance());
+    let (id, _) = handle.receive(&two);
+    assert_eq!(id, EventId::first_of(EventId::private_member(user), 1));
+    witness.sees_that_all_is_well();
+    assert!(daemon.is_alive());
 }

@@ -20,6 +20,8 @@ mod configuration;
 mod killing;
 #[path = "loopback/limits.rs"]
 mod limits;
+#[path = "loopback/moving.rs"]
+mod moving;
 #[path = "loopback/output.rs"]
 mod output;
 #[path = "loopback/program.rs"]
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         silent::TESTS,
         output::TESTS,
         autostart::TESTS,
+        moving::TESTS,
     ]
     .concat();
     let chosen = |test: &&Test| words.is_empty() || words.iter().any(|word| test.0.contains(word));

@@ -382,6 +382,7 @@ impl Trial {
             Fact::Channel { incarnation, name, linked } => {
                 next.adopt_channel(incarnation, name, linked);
             }
+            Fact::Moved { .. } => unreachable!("nothing has moved here"),
             Fact::Retained { incarnation, record, deadline } => {
                 next.adopt_retained(incarnation, (**record).clone(), deadline);
             }

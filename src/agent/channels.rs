@@ -53,7 +53,7 @@ pub(super) fn opened(
     let process = process::existing().ok_or(Error::BadHandle)?;
     let library = &instance.library;
     let outcome = outcome.and_then(|incarnation| {
-        let _ = instance.incarnation.set(incarnation);
+        instance.set_incarnation(incarnation);
         let mut instances = library.instances.lock();
         if library.is_finalized() {
             return Err(Error::BadHandle);
@@ -67,7 +67,7 @@ pub(super) fn opened(
         Ok(Arc::clone(instance))
     });
     if outcome.is_err() {
-        if instance.incarnation.get().is_some() {
+        if instance.incarnation().is_some() {
             // A node may know it after all.
             instance.close();
             library.link.tell(Body::Close { instance: instance.number });

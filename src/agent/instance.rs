@@ -13,7 +13,6 @@ use crate::sys::process;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Retained events of which an instance remembers that it had them, before it asks the node which
@@ -175,7 +174,8 @@ pub(super) struct Instance {
     pub(super) number: InstanceNo,
     pub(super) library: Arc<Library>,
     pub(super) flags: OpenFlags,
-    pub(super) incarnation: OnceLock<Incarnation>,
+    /// What the node calls the channel, once it is open.
+    incarnation: Mutex<Option<Incarnation>>,
     pub(super) subscriptions: Mutex<Subscriptions>,
     pub(super) had: Mutex<Had>,
     /// How often a subscription has been removed from the list.
@@ -205,7 +205,7 @@ impl Instance {
             number: InstanceNo::new(taken.slot as u32, taken.generation),
             library,
             flags,
-            incarnation: OnceLock::new(),
+            incarnation: Mutex::new(None),
             subscriptions: Mutex::default(),
             had: Mutex::default(),
             removals: AtomicU32::new(0),
@@ -215,6 +215,14 @@ impl Instance {
 
     pub(super) fn version(&self) -> Version {
         self.library.version
+    }
+
+    pub(super) fn incarnation(&self) -> Option<Incarnation> {
+        *self.incarnation.lock()
+    }
+
+    pub(super) fn set_incarnation(&self, incarnation: Incarnation) {
+        *self.incarnation.lock() = Some(incarnation);
     }
 
     /// Notes that a subscription has been removed; called while the list is locked.

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Received};
 use super::library::Library;
-use super::place::Place;
+use super::place::{self, Place};
 use super::process::{forget_descriptor, note_descriptor};
 use super::restore::Restored;
 use crate::evt::node::IdBlock;
@@ -87,7 +87,8 @@ pub(super) struct Link {
     pub(super) outbox: Outbox,
     pub(super) memory: OwnedFd,
     pub(super) limits: Limits,
-    pub(super) place: Place,
+    /// Where the node is; it changes when the service moves.
+    pub(super) place: Mutex<Place>,
     pub(super) timer: OwnedFd,
     pub(super) retry: Mutex<Retry>,
     /// Held by the thread that restores the link.
@@ -116,7 +117,7 @@ impl Link {
             outbox,
             memory,
             limits,
-            place,
+            place: Mutex::new(place),
             timer,
             retry: Mutex::new(Retry { next: Time::default(), pause: RETRY_FIRST }),
             restoring: Mutex::new(()),
@@ -189,6 +190,11 @@ impl Link {
         for library in libraries {
             library.disconnected(connection);
         }
+    }
+
+    /// The service has moved: the next attempt is made there.
+    pub(super) fn move_to_system(&self) {
+        *self.place.lock() = place::system();
     }
 
     /// Whether it is time for another attempt; if it is, says when the next one is due. The timer

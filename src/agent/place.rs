@@ -6,7 +6,8 @@
 //!   private service beside it.
 //! - Else a private daemon of this user, at a place that depends on the user alone: the first of
 //!   `/run/user/UID` (if it is the user's) and `/tmp/saevt-UID`. `SAEVT_RUNTIME_DIR` names another
-//!   directory. If nobody answers there, the daemon is started.
+//!   directory. If nobody answers there, the daemon is started. When a system service appears, the
+//!   daemon moves there and tells its programs, unless `SAEVT_RUNTIME_DIR` chose its directory.
 //!
 //! A program that was given rights its caller lacks does not believe the environment, and starts
 //! nothing.
@@ -27,6 +28,20 @@ pub(super) struct Place {
     pub(super) socket: PathBuf,
     /// The runtime directory of a private daemon, which may be started there.
     pub(super) private: Option<PathBuf>,
+    /// A private daemon there moves to the system service when one appears.
+    pub(super) yields: bool,
+}
+
+impl Place {
+    /// Whether the private daemon that was here has moved to the system service: it leaves a link
+    /// in place of its socket.
+    pub(super) fn has_moved(&self) -> bool {
+        self.yields && std::fs::read_link(&self.socket).is_ok_and(|to| to == system().socket)
+    }
+
+    const fn fixed(socket: PathBuf) -> Self {
+        Self { socket, private: None, yields: false }
+    }
 }
 
 /// The environment as far as it counts here.
@@ -57,20 +72,25 @@ pub(super) fn find() -> Option<Place> {
     choose(Environment::read(), system, process::user())
 }
 
+/// The place of the system service.
+pub(super) fn system() -> Place {
+    Place::fixed(Path::new(SYSTEM_DIRECTORY).join("saevt.sock"))
+}
+
 fn choose(environment: Environment, system: bool, user: u32) -> Option<Place> {
     if let Some(socket) = environment.socket {
-        return Some(Place { socket, private: None });
+        return Some(Place::fixed(socket));
     }
-    if system && environment.directory.is_none() {
-        let socket = Path::new(SYSTEM_DIRECTORY).join("saevt.sock");
-        return Some(Place { socket, private: None });
+    let yields = environment.directory.is_none();
+    if system && yields {
+        return Some(self::system());
     }
     let directory = match environment.directory {
         Some(directory) => directory,
         None => user_directory(user)?,
     };
     let socket = directory.join("saevt.sock");
-    Some(Place { socket, private: (!environment.no_autostart).then_some(directory) })
+    Some(Place { socket, private: (!environment.no_autostart).then_some(directory), yields })
 }
 
 /// The directory of a user's private daemon. Another user's, or a link, is not used.
@@ -122,13 +142,13 @@ mod tests {
     #[test]
     fn a_named_socket_is_the_only_place() {
         let place = choose(environment(Some("/x")), true, 7).unwrap();
-        assert_eq!(place, Place { socket: "/x".into(), private: None });
+        assert_eq!(place, Place::fixed("/x".into()));
     }
 
     #[test]
     fn a_system_service_is_never_passed_by() {
         let place = choose(environment(None), true, 7).unwrap();
-        assert_eq!(place, Place { socket: "/run/saevt/saevt.sock".into(), private: None });
+        assert_eq!(place, Place::fixed("/run/saevt/saevt.sock".into()));
     }
 
     #[test]
@@ -136,7 +156,7 @@ mod tests {
         let directory = Some(PathBuf::from("/d"));
         let environment = Environment { directory, no_autostart: true, ..Environment::default() };
         let place = choose(environment, false, 7).unwrap();
-        assert_eq!(place, Place { socket: "/d/saevt.sock".into(), private: None });
+        assert_eq!(place, Place::fixed("/d/saevt.sock".into()), "and one that never moves");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::library::Library;
 use super::link::Link;
 use super::place::{self, Place};
 use super::process;
-use crate::evt::{Error, Incarnation, Limits, Span, Time};
+use crate::evt::{Error, Limits, Span, Time};
 use crate::link::outbox::Outbox;
 use crate::link::record::VERSION;
 use crate::sys::{clock, descriptor, program, socket};
@@ -36,6 +36,8 @@ struct Dialogue {
     last_id: u32,
     /// When it is given up, whatever a step may take.
     end: Time,
+    /// The node has said that the service is elsewhere.
+    moved: bool,
 }
 
 impl Dialogue {
@@ -60,7 +62,7 @@ impl Dialogue {
                 return Err(Error::TryAgain);
             }
         }
-        Ok(Self { socket, last_id: 0, end })
+        Ok(Self { socket, last_id: 0, end, moved: false })
     }
 
     /// Asks and waits for the reply.
@@ -98,6 +100,10 @@ impl Dialogue {
                 return Err(Error::TryAgain);
             }
             let reply = Reply::decode(&buffer[..received.bytes]).map_err(|_| Error::Library)?;
+            if reply.body == reply::Body::Moved {
+                self.moved = true;
+                return Err(Error::TryAgain);
+            }
             if reply.id == self.last_id {
                 return Ok((reply, received.descriptors));
             }
@@ -128,14 +134,18 @@ fn tell_once(place: &Place, error: &io::Error) {
 /// at once one takes the lock; the others leave at once.
 fn start_daemon(place: &Place, directory: &std::path::Path, deadline: Time) {
     let Some(program) = place::daemon_program() else { return };
+    let system = place::system().socket;
     let arguments = [
         OsStr::new("--autostart"),
         OsStr::new("--socket"),
         place.socket.as_os_str(),
         OsStr::new("--state-dir"),
         directory.as_os_str(),
+        OsStr::new("--yield-to"),
+        system.as_os_str(),
     ];
-    let Ok(ready) = program::start_unseen(program.as_os_str(), &arguments) else { return };
+    let arguments = if place.yields { &arguments[..] } else { &arguments[..5] };
+    let Ok(ready) = program::start_unseen(program.as_os_str(), arguments) else { return };
     // The daemon closes its end when it listens, or when it ends.
     loop {
         let left = clock::elapsed().until(deadline).0;
@@ -232,21 +242,16 @@ impl Restored {
 }
 
 fn restore(link: &Link, deadline: Time) -> Result<(), Error> {
-    let mut dialogue = Dialogue::begin(&link.place, deadline)?;
-    let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
-    let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
-    reply.code?;
-    let bell = descriptors.pop().ok_or(Error::Library)?;
-    let libraries: Vec<Arc<Library>> =
-        link.libraries.lock().values().filter_map(Weak::upgrade).collect();
-    let mut bells = Vec::new();
-    let mut restored = Restored::default();
-    for library in libraries {
-        if let Some(bell) = restore_library(&mut dialogue, &library, &mut restored)? {
-            bells.push((library, bell));
-        }
+    if link.place.lock().has_moved() {
+        link.move_to_system();
     }
-    dialogue.ask(Body::Restored, &[])?.0.code?;
+    let place = link.place.lock().clone();
+    let mut dialogue = Dialogue::begin(&place, deadline)?;
+    let told = bring_back(&mut dialogue, link);
+    if dialogue.moved {
+        link.move_to_system();
+    }
+    let Told { bell, bells, restored } = told?;
     let connection =
         Arc::new(Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?);
     link.install(Arc::clone(&connection), &restored);
@@ -259,6 +264,32 @@ fn restore(link: &Link, deadline: Time) -> Result<(), Error> {
     }
     connection.ring_node();
     Ok(())
+}
+
+/// What a node has been told, and its bells: its own, and that of each library handle.
+struct Told {
+    bell: OwnedFd,
+    bells: Vec<(Arc<Library>, OwnedFd)>,
+    restored: Restored,
+}
+
+/// Tells the node everything that exists here.
+fn bring_back(dialogue: &mut Dialogue, link: &Link) -> Result<Told, Error> {
+    let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
+    let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
+    reply.code?;
+    let bell = descriptors.pop().ok_or(Error::Library)?;
+    let libraries: Vec<Arc<Library>> =
+        link.libraries.lock().values().filter_map(Weak::upgrade).collect();
+    let mut bells = Vec::new();
+    let mut restored = Restored::default();
+    for library in libraries {
+        if let Some(bell) = restore_library(dialogue, &library, &mut restored)? {
+            bells.push((library, bell));
+        }
+    }
+    dialogue.ask(Body::Restored, &[])?.0.code?;
+    Ok(Told { bell, bells, restored })
 }
 
 fn restore_library(
@@ -291,12 +322,16 @@ fn restore_instance(
     library: &Library,
     instance: &Arc<Instance>,
 ) -> Result<(), Error> {
-    let Some(incarnation) = instance.incarnation.get() else { return Ok(()) };
-    let incarnation: Incarnation = *incarnation;
+    let Some(incarnation) = instance.incarnation() else { return Ok(()) };
     let (number, flags) = (instance.number, instance.flags);
     let body =
         Body::RestoreInstance { library: library.number, instance: number, incarnation, flags };
-    let mut known = dialogue.ask(body, &[])?.0.code;
+    let reply = dialogue.ask(body, &[])?.0;
+    if let reply::Body::Opened { incarnation } = reply.body {
+        // Another service has another number for the channel.
+        instance.set_incarnation(incarnation);
+    }
+    let mut known = reply.code;
     let subscriptions = instance.subscriptions.lock().staying();
     for subscription in subscriptions {
         if known.is_err() {

@@ -32,6 +32,9 @@ struct Arguments {
     /// Started by the library for one user: detach, and leave when idle
     #[arg(long, hide = true)]
     autostart: bool,
+    /// Move to the system service that listens here, when there is one
+    #[arg(long, hide = true)]
+    yield_to: Option<PathBuf>,
 }
 
 fn configuration(arguments: &Arguments) -> Result<Config, String> {
@@ -51,6 +54,7 @@ fn configuration(arguments: &Arguments) -> Result<Config, String> {
     if let Some(directory) = &arguments.state_dir {
         config.state_dir.clone_from(directory);
     }
+    config.yields_to.clone_from(&arguments.yield_to);
     if arguments.autostart {
         config.idle_exit = config.idle_exit.or(Some(PRIVATE_IDLE));
         config.socket_mode = 0o600;

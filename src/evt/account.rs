@@ -44,8 +44,9 @@ pub(super) struct Numbers {
     start: u32,
     events: u64,
     incarnations: u64,
-    /// Blocks of earlier starts that some process holds now.
-    adopted: BTreeSet<EventId>,
+    /// Blocks of earlier starts that some process holds now, and those of private services that
+    /// have moved here, for each user apart.
+    adopted: BTreeSet<(Option<u32>, EventId)>,
 }
 
 impl Numbers {
@@ -70,19 +71,39 @@ impl Numbers {
     }
 
     /// Whether `block` can have been granted before, and nobody has claimed it: by an earlier life
-    /// of the node, or by this one to a link that has ended since.
-    pub(super) fn adopt(&mut self, block: IdBlock) -> bool {
+    /// of the node, by this one to a link that has ended since, or by the private service of `user`
+    /// before it moved here.
+    pub(super) fn adopt(&mut self, user: u32, block: IdBlock) -> bool {
         let start = IdBlock::start_of(block.first);
         let whole =
             block.count == IdBlock::COUNT && block.first.0.is_multiple_of(u64::from(block.count));
         let used = block.first.0.wrapping_sub(EventId::first_of(self.member, self.start).0);
-        let known = start < self.start || (start == self.start && used < self.events);
-        whole && start > 0 && known && self.adopted.insert(block.first)
+        let known = match self.private_user(user, block.first) {
+            None => {
+                let earlier = start < self.start || (start == self.start && used < self.events);
+                block.first.member() == self.member && earlier
+            }
+            Some(_) => block.first.member() == EventId::private_member(user),
+        };
+        whole
+            && start > 0
+            && known
+            && self.adopted.insert((self.private_user(user, block.first), block.first))
     }
 
-    /// Forgets a block that its process holds no more.
-    pub(super) fn forget(&mut self, first: EventId) {
-        self.adopted.remove(&first);
+    /// Whose private service granted a block that `user` holds; none for this member's own.
+    pub(super) fn private_user(&self, user: u32, first: EventId) -> Option<u32> {
+        if self.is_private(first) { Some(user) } else { None }
+    }
+
+    /// Whether a private service other than this member grants such identifiers.
+    pub(super) const fn is_private(&self, id: EventId) -> bool {
+        id.member() != self.member && id.member() >= EventId::PRIVATE_MEMBERS
+    }
+
+    /// Forgets a block that a process of `user` holds no more.
+    pub(super) fn forget(&mut self, user: u32, first: EventId) {
+        self.adopted.remove(&(self.private_user(user, first), first));
     }
 
     /// A new incarnation of `name`; none when the counter of this start is used up.
@@ -297,15 +318,37 @@ mod tests {
             first: EventId(EventId::first_of(0, start).0 + offset),
             count,
         };
-        assert!(numbers.adopt(block(4, 0, 65_536)));
-        assert!(!numbers.adopt(block(4, 0, 65_536)));
-        assert!(!numbers.adopt(block(5, 0, 65_536)));
-        assert!(!numbers.adopt(block(6, 0, 65_536)));
-        assert!(!numbers.adopt(block(0, 0, 65_536)));
-        assert!(!numbers.adopt(block(3, 1, 65_536)));
-        assert!(!numbers.adopt(block(3, 0, 65_535)));
-        numbers.forget(block(4, 0, 65_536).first);
-        assert!(numbers.adopt(block(4, 0, 65_536)));
+        assert!(numbers.adopt(7, block(4, 0, 65_536)));
+        assert!(!numbers.adopt(7, block(4, 0, 65_536)));
+        assert!(!numbers.adopt(7, block(5, 0, 65_536)));
+        assert!(!numbers.adopt(7, block(6, 0, 65_536)));
+        assert!(!numbers.adopt(7, block(0, 0, 65_536)));
+        assert!(!numbers.adopt(7, block(3, 1, 65_536)));
+        assert!(!numbers.adopt(7, block(3, 0, 65_535)));
+        numbers.forget(7, block(4, 0, 65_536).first);
+        assert!(numbers.adopt(7, block(4, 0, 65_536)));
+    }
+
+    #[test]
+    fn blocks_of_a_private_service_are_adopted_for_its_user_alone() {
+        let mut numbers = Numbers::new(0, 5);
+        let block = |member, start| IdBlock {
+            first: EventId::first_of(member, start),
+            count: IdBlock::COUNT,
+        };
+        let (private, other) = (EventId::private_member(7), EventId::private_member(8));
+        assert!(numbers.adopt(7, block(private, 9)), "its start counts are its own");
+        assert!(!numbers.adopt(7, block(private, 9)));
+        assert!(!numbers.adopt(8, block(private, 9)), "of another user");
+        assert!(numbers.adopt(7 + 512, block(private, 9)), "nobody can claim it before him");
+        assert!(!numbers.adopt(7, block(other, 9)));
+        assert!(!numbers.adopt(7, block(1, 4)), "of another host");
+        let of = |member| block(member, 4).first;
+        assert!(numbers.is_private(of(private)) && numbers.is_private(of(other)));
+        assert!(!numbers.is_private(of(0)) && !numbers.is_private(of(1)));
+        assert!(!Numbers::new(private, 5).is_private(of(private)), "it knows its own");
+        numbers.forget(7, block(private, 9).first);
+        assert!(numbers.adopt(7, block(private, 9)));
     }
 
     #[test]

@@ -12,8 +12,11 @@ pub(super) struct Channel {
     pub(super) name: Name,
     /// Whether the name leads here.
     pub(super) linked: bool,
-    /// Made by an earlier start: instances may still come back to it in the grace time.
+    /// Made by an earlier start or moved here: instances may still come back to it in the grace
+    /// time.
     pub(super) adopted: bool,
+    /// What private services that have moved here call it, the newest last.
+    pub(super) aliases: Vec<(u32, Incarnation)>,
     /// Open instances.
     pub(super) openers: u64,
     /// Open instances that may publish.
@@ -35,6 +38,7 @@ impl Channel {
             name,
             linked: true,
             adopted: false,
+            aliases: Vec::new(),
             openers: 0,
             publishers: 0,
             subscribers: 0,

@@ -71,6 +71,23 @@ impl EventId {
         Self(member << (Self::START_BITS + Self::COUNTER_BITS) | start << Self::COUNTER_BITS)
     }
 
+    /// The first member number that no host of a cluster has: from here on are those of private
+    /// services, whose events keep their identifiers when they move to the service of the host.
+    pub const PRIVATE_MEMBERS: u16 = 512;
+
+    /// The member number of the private service of a user. Users share numbers; their events are
+    /// told apart by the start counts too, which private services begin at random.
+    #[must_use]
+    pub const fn private_member(user: u32) -> u16 {
+        Self::PRIVATE_MEMBERS + (user % Self::PRIVATE_MEMBERS as u32) as u16
+    }
+
+    /// The member number in the identifier.
+    #[must_use]
+    pub const fn member(self) -> u16 {
+        (self.0 >> (Self::START_BITS + Self::COUNTER_BITS)) as u16
+    }
+
     /// Whether the value may name a published event.
     #[must_use]
     pub const fn is_publishable(self) -> bool {

@@ -78,6 +78,12 @@ impl RetentionStore {
         self.by_id.contains_key(&id)
     }
 
+    /// The event of this id.
+    pub(super) fn get(&self, id: EventId) -> Option<&EventRecord> {
+        let (priority, serial) = self.by_id.get(&id)?;
+        Some(&self.levels[priority.index()].get(serial)?.record)
+    }
+
     /// Adds an event; `serial` is above that of every event added before. The id must be new.
     pub(super) fn insert(&mut self, serial: u64, retained: Retained) {
         let priority = retained.record.priority;

@@ -1,5 +1,6 @@
 //! One connected program, from the node's side.
 
+use super::arrival::Arrival;
 use super::others::Awaited;
 use super::turn::Unfinished;
 use crate::evt::node::ProcessKey;
@@ -77,6 +78,8 @@ pub(super) struct Client {
     pub(super) gone: bool,
     /// In the queue of those that have work.
     pub(super) queued: bool,
+    /// It is a private daemon that moves here, and this has come from it.
+    pub(super) arrival: Option<Arrival>,
     /// Has published since the last look whether it rests.
     pub(super) used: bool,
     /// Is looked at from time to time to see whether it rests.
@@ -106,6 +109,7 @@ impl Client {
             readable: true,
             gone: false,
             queued: false,
+            arrival: None,
             used: false,
             watched: false,
             replies: VecDeque::new(),

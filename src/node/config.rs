@@ -24,6 +24,8 @@ pub struct Config {
     pub idle_exit: Option<Span>,
     /// Permissions of the socket.
     pub socket_mode: u32,
+    /// A private daemon: the socket of the system service, to which it moves when one is there.
+    pub yields_to: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -37,6 +39,7 @@ impl Default for Config {
             grace: Span(30_000_000_000),
             idle_exit: None,
             socket_mode: 0o660,
+            yields_to: None,
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Entry {
     Granted { first: EventId, memory: (u64, u64) },
     /// The daemon ended in order; nothing follows.
     Clean,
+    /// What the private service of a user, which has moved here, called a channel.
+    Moved { incarnation: Incarnation, user: u32, private: Incarnation },
 }
 
 /// Appends one entry whose content `write` appends.
@@ -85,6 +87,11 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
         Entry::Granted { first, memory: (device, inode) } => framed(to, 8, |to| {
             [first.0, *device, *inode].iter().for_each(|word| to.extend(word.to_le_bytes()));
         }),
+        Entry::Moved { incarnation, user, private } => framed(to, 9, |to| {
+            to.extend_from_slice(&incarnation.0.to_le_bytes());
+            to.extend_from_slice(&user.to_le_bytes());
+            to.extend_from_slice(&private.0.to_le_bytes());
+        }),
     }
 }
 
@@ -97,6 +104,10 @@ pub(super) fn encode_change(change: &Change, to: &mut Vec<u8>) {
         }
         Change::ChannelDeleted { incarnation } => {
             encode(&Entry::Deleted { incarnation: *incarnation }, to);
+        }
+        Change::ChannelMoved { incarnation, user, private } => {
+            let (incarnation, user, private) = (*incarnation, *user, *private);
+            encode(&Entry::Moved { incarnation, user, private }, to);
         }
         Change::Retained { incarnation, record, deadline } => {
             retained(to, *incarnation, record, *deadline);
@@ -111,6 +122,10 @@ pub(super) fn encode_change(change: &Change, to: &mut Vec<u8>) {
 pub(super) fn encode_fact(fact: &Fact<'_>, to: &mut Vec<u8>) {
     match fact {
         Fact::Channel { incarnation, name, linked } => channel(to, *incarnation, name, *linked),
+        Fact::Moved { incarnation, user, private } => {
+            let (incarnation, user, private) = (*incarnation, *user, *private);
+            encode(&Entry::Moved { incarnation, user, private }, to);
+        }
         Fact::Retained { incarnation, record, deadline } => {
             retained(to, *incarnation, record, *deadline);
         }
@@ -179,6 +194,11 @@ fn decode_content(kind: u8, mut content: &[u8]) -> Option<Entry> {
             memory: (u64::from_le_bytes(take(from)?), u64::from_le_bytes(take(from)?)),
         },
         7 => Entry::Clean,
+        9 => Entry::Moved {
+            incarnation: incarnation(from)?,
+            user: u32::from_le_bytes(take(from)?),
+            private: incarnation(from)?,
+        },
         _ => return None,
     };
     from.is_empty().then_some(entry)
@@ -216,6 +236,7 @@ mod tests {
             Entry::Retained { incarnation, record, deadline: Time::MAX },
             Entry::RetentionEnded { incarnation, id: EventId(4) },
             Entry::Clean,
+            Entry::Moved { incarnation, user: 1000, private: Incarnation(77) },
         ]
     }
 

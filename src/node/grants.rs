@@ -3,6 +3,8 @@
 //! A program that brings its link to the next daemon claims the blocks its outbox has identifiers
 //! of. It shows the outbox itself, whose memory nobody else can show who has not been given it: so
 //! nobody can claim blocks of others, to publish under their identifiers or to have them refused.
+//! Blocks of private services that have moved here were offered by those; they are good for the
+//! programs of their user.
 
 use crate::evt::EventId;
 use crate::evt::node::IdBlock;

@@ -180,6 +180,21 @@ impl Journal {
         self.flush()
     }
 
+    /// Begins a new log that holds nothing but the start count, and ends it; or, if that cannot be
+    /// written, removes the log.
+    pub(super) fn forget(&mut self, directory: &Path) -> io::Result<()> {
+        match Self::begin(directory, self.start, Grants::default(), &|_| {}) {
+            Ok(empty) => {
+                *self = empty;
+                self.end()
+            }
+            Err(_) => {
+                self.file = None;
+                std::fs::remove_file(&self.path)
+            }
+        }
+    }
+
     /// Which blocks were offered where.
     pub(super) fn grants(&mut self) -> &mut Grants {
         &mut self.grants
@@ -242,6 +257,7 @@ pub(super) type Facts<'a> = &'a dyn Fn(&mut dyn FnMut(Fact<'_>));
 /// Puts what can still matter of what was left into the core.
 pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
     let mut channels = BTreeMap::new();
+    let mut moved = Vec::new();
     let mut retained = BTreeMap::new();
     for (order, entry) in left.entries.into_iter().enumerate() {
         match entry {
@@ -256,6 +272,9 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
             Entry::Deleted { incarnation } => {
                 channels.remove(&incarnation);
             }
+            Entry::Moved { incarnation, user, private } => {
+                moved.push((incarnation, user, private));
+            }
             Entry::Retained { incarnation, record, deadline } => {
                 retained.insert((incarnation, record.id), (order, record, deadline));
             }
@@ -267,6 +286,9 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
     }
     for (incarnation, (name, linked)) in &channels {
         core.adopt_channel(*incarnation, name, *linked);
+    }
+    for (incarnation, user, private) in moved {
+        core.adopt_moved(incarnation, user, private);
     }
     let mut retained: Vec<_> = retained.into_iter().collect();
     retained.sort_by_key(|(_, (order, ..))| *order);

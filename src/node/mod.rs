@@ -4,8 +4,10 @@
 //! and the termination signals. Whoever has work gets turns of bounded cost in rotation.
 #![allow(clippy::disallowed_methods)] // A driver.
 
+mod arrival;
 mod client;
 pub mod config;
+mod departure;
 pub mod entry;
 mod grants;
 mod journal;
@@ -18,14 +20,14 @@ mod turn;
 mod windows;
 
 use crate::evt::node::{Change, Genesis, Identity, Node};
-use crate::evt::{Span, Time};
+use crate::evt::{EventId, Span, Time};
 use crate::sys::descriptor::{self, Ready};
 use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
 use client::Client;
 use config::Config;
+use departure::Departure;
 use journal::Journal;
-use nix::sys::socket::{Shutdown, shutdown};
 use place::Place;
 use std::collections::VecDeque;
 use std::fmt::Arguments;
@@ -51,6 +53,7 @@ const SIGNAL: u64 = 1;
 const CONTROL: u64 = 2;
 const BELL: u64 = 3;
 const END: u64 = 4;
+const SYSTEM: u64 = 5;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -87,6 +90,12 @@ struct Server {
     mend_at: Option<Time>,
     accept_at: Option<Time>,
     idle_since: Option<Time>,
+    /// Of a private daemon that moves when a system service appears.
+    departure: Option<Departure>,
+    /// Everything is at the system service now.
+    has_departed: bool,
+    /// A move has failed after the programs were left: they are served again from the state.
+    begins_anew: bool,
     start: u32,
     now: Time,
     /// Units of work since the last look at the descriptors.
@@ -108,8 +117,15 @@ struct Server {
 /// What made a start impossible, as one line.
 pub fn run(config: Config, place: Place) -> Result<(), String> {
     let mut server = Server::start(config, place)?;
+    server.depart_first();
     while !server.ending {
         server.step().map_err(|error| format!("the event loop failed: {error}"))?;
+        if server.begins_anew {
+            server.note_end();
+            let Server { config, place, departure, .. } = server;
+            server = Server::start(config, place)?;
+            server.departure = departure;
+        }
     }
     server.end();
     Ok(())
@@ -121,9 +137,14 @@ impl Server {
         let shown = directory.display();
         let left = journal::read(&directory)
             .map_err(|error| format!("cannot read the state in {shown}: {error}"))?;
-        let start = starts::next(left.start);
+        let yields = config.yields_to.is_some();
+        let start = match left.start {
+            0 if yields => departure::first_start(),
+            before => starts::next(before),
+        };
+        let member = if yields { EventId::private_member(process::user()) } else { 0 };
         let now = clock::elapsed();
-        let genesis = Genesis { member: 0, start, hash_seed: process::random() };
+        let genesis = Genesis { member, start, hash_seed: process::random() };
         let mut core = Node::new(config.limits.clone(), genesis);
         let restarted = left.of_this_boot;
         let clean = left.clean;
@@ -141,6 +162,9 @@ impl Server {
             mend_at: None,
             accept_at: None,
             idle_since: Some(now),
+            departure: yields.then(|| Departure::new(now)),
+            has_departed: false,
+            begins_anew: false,
             inboxes: Inboxes::default(),
             clients: Vec::new(),
             generation: 0,
@@ -195,6 +219,10 @@ impl Server {
         }
         self.ready = ready;
         self.pass_time();
+        if self.has_departed || self.begins_anew {
+            // What is published from now on is not for this daemon.
+            return Ok(());
+        }
         self.spent = 0;
         for _ in 0..TURNS_BETWEEN_LOOKS {
             if self.spent >= WORK_BETWEEN_LOOKS {
@@ -229,6 +257,7 @@ impl Server {
         match kind {
             LISTENER => self.accept(),
             SIGNAL => self.ending = true,
+            SYSTEM => self.hear_system(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -325,6 +354,9 @@ impl Server {
     /// Closes everything a client had.
     fn disconnect(&mut self, slot: usize) {
         let Some(client) = self.clients[slot].take() else { return };
+        if let Some(arrival) = &client.arrival {
+            self.end_arrival(client.peer.uid, arrival);
+        }
         if let Some(linked) = &client.linked {
             let grants = self.journal.grants();
             if client.has_ended() {
@@ -404,6 +436,7 @@ impl Server {
             self.grace_ends,
             self.mend_at,
             self.accept_at,
+            self.departure.as_ref().map(Departure::due),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
         ];
@@ -431,6 +464,7 @@ impl Server {
                 self.accept_at = Some(self.now.after(ACCEPT_PAUSE));
             }
         }
+        self.pass_departure();
         if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
             && since.after(span) <= self.now
         {
@@ -439,30 +473,5 @@ impl Server {
             self.ending |= self.connected == 0;
         }
         self.look_at_rest();
-    }
-
-    /// Takes what programs have published so far, notes a clean end, and leaves.
-    ///
-    /// A publisher must see that nobody is there before this daemon looks for the last time: what
-    /// it publishes later would end with it if it ended before the next daemon comes.
-    fn end(&mut self) {
-        for client in self.clients.iter().flatten() {
-            if let Some(linked) = &client.linked {
-                linked.outbox.node_bell().fall_asleep();
-            }
-            // One that has hung up already needs no telling.
-            let _ = shutdown(client.control.as_raw_fd(), Shutdown::Both);
-        }
-        self.take_all();
-        while self.core.orphans() > 0 {
-            self.publish_of_gone();
-        }
-        for slot in 0..self.clients.len() {
-            self.settle(slot);
-        }
-        if let Err(error) = self.journal.end() {
-            log(format_args!("cannot note the clean end: {error}"));
-        }
-        self.place.leave(&self.config);
     }
 }

@@ -70,6 +70,15 @@ pub fn take(config: &Config) -> Result<Place, Refusal> {
 }
 
 impl Place {
+    /// Puts a link to another daemon's socket in place of this one's.
+    pub(super) fn point_to(&self, socket: &Path, other: &Path) -> io::Result<()> {
+        let link = socket.with_extension("link");
+        // One that an earlier daemon could not put in place.
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(other, &link)?;
+        std::fs::rename(&link, socket)
+    }
+
     /// Removes the socket's name, so that programs see at once that nobody is there.
     pub(super) fn leave(&self, config: &Config) {
         if !is_abstract(&config.socket) {
@@ -89,6 +98,11 @@ fn clear_stale(path: &Path) -> Result<(), Refusal> {
         return Ok(());
     }
     match std::fs::symlink_metadata(path) {
+        // What a private daemon has left that has moved to a system service, which is gone now.
+        Ok(found) if found.is_symlink() && socket::connect(path).is_err() => {
+            std::fs::remove_file(path).map_err(|error| failed("remove", path, &error))
+        }
+        Ok(found) if found.is_symlink() => Err(Refusal::Taken),
         Ok(found) if !found.file_type().is_socket() => Err(Refusal::Failed(format!(
             "cannot listen on {}: something that is no socket is there; remove it or choose \
              another path",

@@ -1,10 +1,11 @@
 //! What programs ask for, one function for each request.
 
 use super::client::{Client, Linked, Waiting};
+use super::turn::COPY_BYTES;
 use super::windows::Window;
 use super::{Server, log};
 use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
-use crate::evt::{Error, EventId, InstanceNo, LibraryNo, Priority};
+use crate::evt::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Priority};
 use crate::link::POSITION_MAX;
 use crate::link::inbox::Inbox;
 use crate::link::outbox::Outbox;
@@ -44,9 +45,10 @@ const REQUEST_COST: u64 = 16;
 const MEMORY_COST: u64 = 128;
 
 /// Work units of a request, besides the work that the core counts.
-const fn cost(body: &Body) -> u64 {
+fn cost(body: &Body) -> u64 {
     match body {
         Body::Hello { .. } | Body::LibraryOpen { .. } | Body::LibraryClose { .. } => MEMORY_COST,
+        Body::MoveRetained { record, .. } => REQUEST_COST + record.bytes() / COPY_BYTES,
         Body::Gone { ids, .. } => REQUEST_COST + ids.len() as u64 / 8,
         _ => REQUEST_COST,
     }
@@ -54,6 +56,14 @@ const fn cost(body: &Body) -> u64 {
 
 fn only(code: Result<(), Error>) -> Answer {
     (code, reply::Body::None, Vec::new())
+}
+
+/// The answer that says which channel it is.
+fn opened(outcome: Result<Incarnation, Error>) -> Answer {
+    match outcome {
+        Ok(incarnation) => (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
+        Err(error) => only(Err(error)),
+    }
 }
 
 impl Server {
@@ -76,6 +86,9 @@ impl Server {
             }
             if client.is_deaf() {
                 return Requests::Unheard;
+            }
+            if self.waits_for_arrival(slot) {
+                return Requests::Waiting;
             }
             if (*budget == 0 && !first) || !self.others_are_taken(slot) {
                 return Requests::Due;
@@ -113,12 +126,8 @@ impl Server {
                 if asynchronous {
                     self.inboxes.note_answer(Target { process, library });
                 }
-                let opened =
-                    self.core.channel_open(process, library, instance, &name, flags, names_are_dns);
-                opened.map_or_else(
-                    |error| only(Err(error)),
-                    |incarnation| (Ok(()), reply::Body::Opened { incarnation }, Vec::new()),
-                )
+                let core = &mut self.core;
+                opened(core.channel_open(process, library, instance, &name, flags, names_are_dns))
             }
             Body::Close { instance } => {
                 self.core.channel_close(process, instance);
@@ -137,7 +146,7 @@ impl Server {
             }
             Body::RestoreInstance { library, instance, incarnation, flags } => {
                 let to = Target { process, library };
-                only(self.restore_instance(slot, to, instance, incarnation, flags))
+                opened(self.restore_instance(slot, to, instance, incarnation, flags))
             }
             Body::Credit { events, bytes } => self.credit(slot, process, events, bytes),
             Body::Refill { library } => {
@@ -154,6 +163,9 @@ impl Server {
                 let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
+            body @ (Body::MoveChannel { .. } | Body::MoveRetained { .. } | Body::MoveEnd) => {
+                only(self.arrive(slot, process, body))
+            }
         }
     }
 
@@ -162,14 +174,15 @@ impl Server {
         slot: usize,
         to: Target,
         instance: InstanceNo,
-        incarnation: crate::evt::Incarnation,
+        incarnation: Incarnation,
         flags: crate::evt::OpenFlags,
-    ) -> Result<(), Error> {
-        self.core.restore_instance(to.process, to.library, instance, incarnation, flags)?;
+    ) -> Result<Incarnation, Error> {
+        let (process, library) = (to.process, to.library);
+        let channel = self.core.restore_instance(process, library, instance, incarnation, flags)?;
         if self.had_backlog(slot, to.library) {
             self.core.mark_lost(to.process, instance);
         }
-        Ok(())
+        Ok(channel)
     }
 
     fn unlink(&mut self, slot: usize, name: &crate::evt::Name) -> Result<(), Error> {
@@ -204,7 +217,9 @@ impl Server {
                     return only(Err(Error::Library));
                 };
                 for (first, count) in blocks {
-                    if self.journal.grants().has(linked.memory, *first) {
+                    // What a private service granted, which has moved here, is not known here.
+                    let is_private = self.core.is_private_id(*first);
+                    if is_private || self.journal.grants().has(linked.memory, *first) {
                         let block = IdBlock { first: *first, count: *count };
                         self.core.adopt_ids(*process, block);
                     }

@@ -23,7 +23,7 @@ const EVENT_COST: u64 = 1024;
 /// the default limits, since the price of this one is not known any more.
 const ORPHAN_BATCH: u32 = 64;
 /// Bytes that are copied in a unit of work.
-const COPY_BYTES: u64 = 1024;
+pub(super) const COPY_BYTES: u64 = 1024;
 
 /// A publication that has takers left.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,7 @@ impl Server {
             }
         };
         let requests = self.handle_requests(slot, more, &mut budget);
+        let more = self.admit(slot, &mut budget) || more;
         self.spent += TURN_COST - budget;
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;

@@ -39,6 +39,11 @@ impl Writer {
         self.u16(octets.len() as u16);
         self.0.extend_from_slice(octets);
     }
+    /// Octets behind their length (u32). The caller's types keep them below 4 GiB.
+    pub(super) fn octets_long(&mut self, octets: &[u8]) {
+        self.u32(octets.len() as u32);
+        self.0.extend_from_slice(octets);
+    }
 }
 
 /// Takes a message apart.
@@ -68,6 +73,12 @@ impl<'a> Reader<'a> {
     }
     pub(super) fn octets(&mut self) -> Result<&'a [u8], Malformed> {
         let length = usize::from(self.u16()?);
+        let (octets, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(octets)
+    }
+    pub(super) fn octets_long(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.u32()? as usize;
         let (octets, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(octets)

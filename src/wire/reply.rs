@@ -25,7 +25,7 @@ pub enum Body {
     None,
     /// To a hello: the link version, the bytes of each ring of the outbox, the limits.
     Welcome { version: u32, outbox_bytes: u32, limits: Box<Limits> },
-    /// To an open: which channel it is.
+    /// To an open, and to the restoration of an instance: which channel it is.
     Opened { incarnation: Incarnation },
     /// To a `Gone` request: those that are gone.
     Gone { ids: Vec<EventId> },

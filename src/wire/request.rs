@@ -1,9 +1,10 @@
 //! What the agent asks of the node.
 
 use super::bytes::{Malformed, Reader, Writer};
+use crate::evt::node::EventRecord;
 use crate::evt::{
     EventId, Filter, FilterKind, Filters, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags,
-    SubscriptionNo,
+    Priority, Span, SubscriptionNo,
 };
 
 /// Up to where the outbox rings were reserved when the request was made: the node handles the
@@ -70,6 +71,14 @@ pub enum Body {
     Restored,
     /// Which of these events are not retained any more on the channel of an instance.
     Gone { instance: InstanceNo, ids: Vec<EventId> },
+    /// From a private daemon that moves here: a channel, by its number there.
+    MoveChannel { private: Incarnation, linked: bool, name: Name },
+    /// From a private daemon that moves here: an event retained on such a channel, and the time
+    /// that it has left.
+    MoveRetained { private: Incarnation, left: Span, record: Box<EventRecord> },
+    /// From a private daemon that moves here: what came before is all, and takes effect. The
+    /// reply comes when it has.
+    MoveEnd,
 }
 
 impl Body {
@@ -89,6 +98,9 @@ impl Body {
             Self::Refill { .. } => 12,
             Self::Gone { .. } => 13,
             Self::Restored => 14,
+            Self::MoveChannel { .. } => 15,
+            Self::MoveRetained { .. } => 16,
+            Self::MoveEnd => 17,
         }
     }
 
@@ -141,11 +153,21 @@ impl Body {
                 to.u32(*events);
                 to.u64(*bytes);
             }
-            Self::Restored => {}
+            Self::Restored | Self::MoveEnd => {}
             Self::Gone { instance, ids } => {
                 to.u64(instance.0);
                 to.u16(ids.len() as u16);
                 ids.iter().for_each(|id| to.u64(id.0));
+            }
+            Self::MoveChannel { private, linked, name } => {
+                to.u128(private.0);
+                to.u8(u8::from(*linked));
+                to.octets(name.octets());
+            }
+            Self::MoveRetained { private, left, record } => {
+                to.u128(private.0);
+                to.u64(left.0);
+                write_record(record, to);
             }
         }
     }
@@ -199,6 +221,23 @@ impl Body {
                 Self::Gone { instance, ids }
             }
             14 => Self::Restored,
+            _ => return Self::read_move(kind, from),
+        })
+    }
+
+    fn read_move(kind: u16, from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match kind {
+            15 => Self::MoveChannel {
+                private: Incarnation(from.u128()?),
+                linked: bool_of(from.u8()?)?,
+                name: name(from)?,
+            },
+            16 => Self::MoveRetained {
+                private: Incarnation(from.u128()?),
+                left: Span(from.u64()?),
+                record: Box::new(read_record(from)?),
+            },
+            17 => Self::MoveEnd,
             _ => return Err(Malformed),
         })
     }
@@ -294,11 +333,40 @@ fn read_filters(from: &mut Reader<'_>) -> Result<Filters, Malformed> {
     Ok(Filters(filters))
 }
 
+fn write_record(record: &EventRecord, to: &mut Writer) {
+    to.u64(record.id.0);
+    to.u64(record.publish_time as u64);
+    to.u64(record.retention.0);
+    to.u8(record.priority.number());
+    to.octets_long(&record.attributes);
+    to.octets_long(&record.data);
+}
+
+fn read_record(from: &mut Reader<'_>) -> Result<EventRecord, Malformed> {
+    Ok(EventRecord {
+        id: EventId(from.u64()?),
+        publish_time: from.u64()? as i64,
+        retention: Span(from.u64()?),
+        priority: Priority::new(from.u8()?).map_err(|_| Malformed)?,
+        attributes: from.octets_long()?.to_vec(),
+        data: from.octets_long()?.to_vec(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn samples() -> Vec<Body> {
+        let record = EventRecord {
+            id: EventId(1 << 60),
+            publish_time: -4,
+            retention: Span(9),
+            priority: Priority::LOWEST,
+            attributes: vec![5; 3],
+            data: vec![6; 70_000],
+        };
+        let private = Incarnation(u128::MAX - 3);
         let filters = Filters(vec![
             Filter { kind: FilterKind::Exact, bytes: b"a\0".to_vec() },
             Filter { kind: FilterKind::PassAll, bytes: Vec::new() },
@@ -321,6 +389,9 @@ mod tests {
             Body::Restored,
             Body::Refill { library },
             Body::Gone { instance, ids: vec![EventId(1), EventId(2)] },
+            Body::MoveChannel { private, linked: true, name },
+            Body::MoveRetained { private, left: Span(7), record: Box::new(record) },
+            Body::MoveEnd,
         ]
     }
 

@@ -73,7 +73,7 @@ impl Drop for Private {
 }
 
 /// The daemons with this state directory.
-fn daemons(directory: &Path) -> Vec<u32> {
+pub(crate) fn daemons(directory: &Path) -> Vec<u32> {
     let wanted = format!("--state-dir\0{}\0", directory.display());
     let serves = |pid: &u32| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -84,7 +84,7 @@ fn daemons(directory: &Path) -> Vec<u32> {
     pids.filter(serves).collect()
 }
 
-fn end_all(directory: &Path) {
+pub(crate) fn end_all(directory: &Path) {
     for pid in daemons(directory) {
         // Gone already is as good.
         let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
@@ -260,7 +260,7 @@ fn switched_off() -> Outcome {
 }
 
 /// Programs in a place that every user may read. `Err` when the tests do not run as root.
-fn shared_programs(bed: &Bed) -> Result<(PathBuf, PathBuf), String> {
+pub(crate) fn shared_programs(bed: &Bed) -> Result<(PathBuf, PathBuf), String> {
     if !Uid::effective().is_root() {
         return Err("only root can be several users".into());
     }
@@ -277,12 +277,12 @@ fn shared_programs(bed: &Bed) -> Result<(PathBuf, PathBuf), String> {
 }
 
 /// A user that nobody is, and the place of his private service.
-fn nobody(number: u32) -> (u32, PathBuf) {
+pub(crate) fn nobody(number: u32) -> (u32, PathBuf) {
     let user = 1_900_000_000 + std::process::id() % 100_000 * 10 + number;
     (user, PathBuf::from(format!("/tmp/saevt-{user}")))
 }
 
-fn system_is_bare() -> Result<(), String> {
+pub(crate) fn system_is_bare() -> Result<(), String> {
     for path in ["/run/saevt", "/etc/saevt/saevtd.conf"] {
         if Path::new(path).exists() {
             return Err(format!("this host has a system service: {path} exists"));

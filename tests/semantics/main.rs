@@ -5,6 +5,7 @@ mod channels;
 mod delivery;
 #[path = "../desk/mod.rs"]
 mod desk;
+mod moved;
 mod overflow;
 mod publishing;
 mod recovery;

@@ -14,6 +14,9 @@ fn restart(desk: &Desk) -> Desk {
         Fact::Channel { incarnation, name, linked } => {
             next.node.adopt_channel(incarnation, name, linked);
         }
+        Fact::Moved { incarnation, user, private } => {
+            next.node.adopt_moved(incarnation, user, private);
+        }
         Fact::Retained { incarnation, record, deadline } => {
             next.node.adopt_retained(incarnation, (**record).clone(), deadline);
         }
@@ -200,6 +203,7 @@ fn adopted_events_are_not_bounded_but_leave_no_room_for_credit() {
         Fact::Channel { incarnation, name, linked } => {
             next.node.adopt_channel(incarnation, name, linked);
         }
+        Fact::Moved { .. } => unreachable!("nothing has moved here"),
         Fact::Retained { incarnation, record, deadline } => {
             next.node.adopt_retained(incarnation, (**record).clone(), deadline);
         }

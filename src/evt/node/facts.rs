@@ -98,13 +98,17 @@ pub enum Statistic<'a> {
 }
 
 impl Node {
-    /// Shows all channels, then all retained events in publish order: what [`Node::adopt_channel`]
-    /// and [`Node::adopt_retained`] take in the next start.
+    /// Shows all channels, each with its names in private services, then all retained events in
+    /// publish order: what [`Node::adopt_channel`], [`Node::adopt_moved`] and
+    /// [`Node::adopt_retained`] take in the next start.
     pub fn facts(&self, visit: &mut dyn FnMut(Fact<'_>)) {
         let mut retained = Vec::new();
         for (_, channel) in self.channels.iter() {
             let (incarnation, linked) = (channel.incarnation, channel.linked);
             visit(Fact::Channel { incarnation, name: &channel.name, linked });
+            for (user, private) in channel.aliases.iter().copied() {
+                visit(Fact::Moved { incarnation, user, private });
+            }
             let stored = channel.retention.iter();
             retained.extend(stored.map(|(serial, each)| (serial, incarnation, each)));
         }

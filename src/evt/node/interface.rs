@@ -183,6 +183,15 @@ pub enum Change {
         /// The channel.
         incarnation: Incarnation,
     },
+    /// A channel is what the private service of a user called otherwise.
+    ChannelMoved {
+        /// The channel.
+        incarnation: Incarnation,
+        /// The user.
+        user: u32,
+        /// What it was there.
+        private: Incarnation,
+    },
     /// An event was retained.
     Retained {
         /// Its channel.
@@ -212,6 +221,15 @@ pub enum Fact<'a> {
         name: &'a Name,
         /// Whether the name leads to it.
         linked: bool,
+    },
+    /// What the private service of a user, which has moved here, called a channel.
+    Moved {
+        /// The channel.
+        incarnation: Incarnation,
+        /// The user.
+        user: u32,
+        /// What it was there.
+        private: Incarnation,
     },
     /// A retained event.
     Retained {

@@ -11,6 +11,7 @@
 mod drain;
 mod facts;
 mod interface;
+mod moved;
 mod open;
 mod publish;
 mod restore;
@@ -91,6 +92,11 @@ pub struct Node {
     /// Linked channels by name.
     names: HashMap<Name, u32, FixedState>,
     incarnations: HashMap<Incarnation, u32, FixedState>,
+    /// What channels were called by the private service of a user, which has moved here.
+    aliases: BTreeMap<(u32, Incarnation), u32>,
+    /// Retained events that came by such a move and are not yet on their way to the subscriptions
+    /// that exist: the first one for each.
+    arrivals: BTreeMap<(u32, SubscriptionNo), u64>,
     deadlines: Deadlines,
     /// Number of the newest retained event.
     retained_serial: u64,
@@ -121,6 +127,8 @@ impl Node {
             channels: Slab::new(),
             names: HashMap::with_hasher(hasher.clone()),
             incarnations: HashMap::with_hasher(hasher),
+            aliases: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
             deadlines: Deadlines::default(),
             retained_serial: 0,
             publications: 0,
@@ -159,27 +167,37 @@ impl Node {
     /// Grants a process identifiers for its publications; `None` when the counter of this start is
     /// used up, or the process is unknown.
     pub fn grant_ids(&mut self, process: ProcessKey) -> Option<IdBlock> {
-        let account = &mut self.processes.get_mut(process.0)?.account;
+        let holder = self.processes.get_mut(process.0)?;
         let block = self.numbers.block()?;
-        if let Some(forgotten) = account.hold(block) {
-            self.numbers.forget(forgotten);
+        if let Some(forgotten) = holder.account.hold(block) {
+            self.numbers.forget(holder.identity.uid, forgotten);
         }
         Some(block)
     }
 
-    /// Accepts identifiers that an earlier start granted, claimed by a restored link. What that
-    /// start cannot have granted, or another process holds, is ignored.
+    /// Whether an identifier is one of private services, other than this node if it is one itself.
+    #[must_use]
+    pub const fn is_private_id(&self, id: EventId) -> bool {
+        self.numbers.is_private(id)
+    }
+
+    /// Accepts identifiers that an earlier start granted, or the private service of the process's
+    /// user, claimed by a restored link. What these cannot have granted, or another process holds,
+    /// is ignored.
     pub fn adopt_ids(&mut self, process: ProcessKey, block: IdBlock) {
-        let held = |(_, process): (u32, &Process)| process.account.blocks().contains(&block.first);
-        if self.processes.iter().any(held) || !self.numbers.adopt(block) {
+        let Some(holder) = self.processes.get(process.0) else { return };
+        let user = holder.identity.uid;
+        let of = self.numbers.private_user(user, block.first);
+        let held = |(_, process): (u32, &Process)| {
+            let concerned = of.is_none_or(|user| process.identity.uid == user);
+            concerned && process.account.blocks().contains(&block.first)
+        };
+        if self.processes.iter().any(held) || !self.numbers.adopt(user, block) {
             return;
         }
-        let Some(holder) = self.processes.get_mut(process.0) else {
-            self.numbers.forget(block.first);
-            return;
-        };
-        if let Some(forgotten) = holder.account.hold(block) {
-            self.numbers.forget(forgotten);
+        let account = &mut self.processes[process.0].account;
+        if let Some(forgotten) = account.hold(block) {
+            self.numbers.forget(user, forgotten);
         }
     }
 

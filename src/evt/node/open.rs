@@ -47,7 +47,7 @@ impl Node {
         debug_assert_eq!((account.subscriptions, account.filter_bytes, gone.instances), (0, 0, 0));
         self.ledger.take_back(gone.identity.uid, account, u64::MAX, u64::MAX);
         for block in gone.account.blocks() {
-            self.numbers.forget(*block);
+            self.numbers.forget(gone.identity.uid, *block);
         }
     }
 
@@ -167,16 +167,27 @@ impl Node {
     }
 
     fn create(&mut self, name: &Name) -> Result<u32, Error> {
+        self.make_channel(name, true)
+    }
+
+    /// Makes a channel; an unlinked one needs something else that keeps it.
+    pub(super) fn make_channel(&mut self, name: &Name, linked: bool) -> Result<u32, Error> {
         if self.channels.len() as u64 >= self.limits.channels_max {
             return Err(Error::NoResources);
         }
         self.names.try_reserve(1).map_err(|_| Error::NoMemory)?;
         self.incarnations.try_reserve(1).map_err(|_| Error::NoMemory)?;
         let incarnation = self.numbers.incarnation(name).ok_or(Error::NoResources)?;
-        let key = self.channels.insert(Channel::new(incarnation, *name, &self.hasher))?;
-        self.names.insert(*name, key);
+        let mut channel = Channel::new(incarnation, *name, &self.hasher);
+        channel.linked = linked;
+        let key = self.channels.insert(channel)?;
         self.incarnations.insert(incarnation, key);
         self.changes.push(Change::ChannelCreated { incarnation, name: *name });
+        if linked {
+            self.names.insert(*name, key);
+        } else {
+            self.changes.push(Change::ChannelUnlinked { incarnation });
+        }
         Ok(key)
     }
 
@@ -273,6 +284,9 @@ impl Node {
         }
         let Some(channel) = self.channels.remove(key) else { return false };
         self.incarnations.remove(&channel.incarnation);
+        for alias in &channel.aliases {
+            self.aliases.remove(alias);
+        }
         self.work += channel.retention.events();
         for (serial, retained) in channel.retention.iter() {
             self.deadlines.remove(retained.deadline, serial);

@@ -25,6 +25,14 @@ impl Node {
         }
     }
 
+    /// Takes over what the private service of a user called a channel of an earlier start. Ignored
+    /// if the channel is unknown.
+    pub fn adopt_moved(&mut self, incarnation: Incarnation, user: u32, private: Incarnation) {
+        if let Some(channel) = self.incarnations.get(&incarnation) {
+            self.add_alias(*channel, user, private);
+        }
+    }
+
     /// Takes over a retained event of an earlier start, in publish order. Not bounded by the limits
     /// and charged to no user. Ignored if the channel is unknown, the id is retained already, or
     /// the attributes are no block; one that has lapsed goes with the next [`Node::expire`].
@@ -66,8 +74,10 @@ impl Node {
         }
     }
 
-    /// Makes an open instance of an earlier start again. Its subscriptions follow. If it may have
-    /// missed something, its lost-event is due.
+    /// Makes an open instance of an earlier start again, or one of the private service of the
+    /// process's user, which has moved here. Its subscriptions follow. If it may have missed
+    /// something, its lost-event is due; one that has moved may have. Gives the channel, which may
+    /// have another number here.
     ///
     /// - [`Error::NotExist`]: the channel is unknown.
     /// - The other errors of [`Node::channel_open`].
@@ -78,15 +88,18 @@ impl Node {
         instance: InstanceNo,
         incarnation: Incarnation,
         flags: OpenFlags,
-    ) -> Result<(), Error> {
+    ) -> Result<Incarnation, Error> {
         let library = self.prepare_instance(process, library, instance)?;
-        let channel = *self.incarnations.get(&incarnation).ok_or(Error::NotExist)?;
+        let user = self.processes[process.0].identity.uid;
+        let moved = self.aliases.get(&(user, incarnation));
+        let known = moved.or_else(|| self.incarnations.get(&incarnation));
+        let (channel, moved) = (*known.ok_or(Error::NotExist)?, moved.is_some());
         let publications = self.channels[channel].publications;
         let key = self.enter(process, library, instance, channel, flags, Some(publications))?;
-        if publications > 0 || self.recovery.unclean {
+        if moved || publications > 0 || self.recovery.unclean {
             self.owe(key);
         }
-        Ok(())
+        Ok(self.channels[channel].incarnation)
     }
 
     /// All that a process had is there again. An instance that came back without a subscription

@@ -48,7 +48,7 @@ impl Node {
         subscriber.subscriptions.insert(at, Subscription { number, filters: Rc::clone(&filters) });
         self.hasten(key, now, windows);
         self.settle(key);
-        self.replay(key, number, &filters, now);
+        self.replay(key, number, &filters, 0, now);
         let library = self.instances[key].library;
         self.drain_library(library, now, windows);
         Ok(())
@@ -70,8 +70,16 @@ impl Node {
         }
     }
 
-    /// Queues the retained events of the channel for a new subscription, at each priority.
-    fn replay(&mut self, key: u32, number: SubscriptionNo, filters: &Rc<Filters>, now: Time) {
+    /// Queues the retained events of the channel from the one numbered `from` on for a
+    /// subscription, at each priority.
+    pub(super) fn replay(
+        &mut self,
+        key: u32,
+        number: SubscriptionNo,
+        filters: &Rc<Filters>,
+        from: u64,
+        now: Time,
+    ) {
         let instance = &self.instances[key];
         let retention = &self.channels[instance.channel].retention;
         let queue = &mut self.libraries[instance.library].queue;
@@ -82,7 +90,7 @@ impl Node {
                 looked.set(looked.get() + 1);
                 record.matches(filters).then_some(number)
             };
-            let found = retention.next(priority, (0, last), now, taker);
+            let found = retention.next(priority, (from, last), now, taker);
             self.work += looked.get();
             if let Some((first, ..)) = found {
                 let subscription = (number, filters);
