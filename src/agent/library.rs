@@ -67,6 +67,8 @@ impl Completions {
 
 /// The descriptor that programs wait on: an epoll set over the doorbell, the control socket's end,
 /// the retry timer, and an eventfd that is raised while something unread remains.
+///
+/// The set is closed first: who is woken at the end looks again, and must not find it empty.
 #[derive(Debug)]
 struct SelectionObject {
     set: OwnedFd,
@@ -163,7 +165,19 @@ impl Library {
     /// Marks the handle as finalized and wakes everybody who waits for it.
     pub(super) fn end(&self) {
         self.finalized.store(true, Ordering::Release);
-        self.reader.lock().raise();
+        let mut reader = self.reader.lock();
+        reader.raise();
+        if let (Some(object), Ok(ended)) = (&reader.object, self.process.ended()) {
+            // Without memory for it, what has just been raised wakes all but one who is on its way
+            // into a wait at this very moment.
+            let _ = descriptor::epoll_add(
+                object.set.as_fd(),
+                ended.as_raw_fd(),
+                libc::EPOLLIN as u32,
+                0,
+            );
+        }
+        drop(reader);
         if let Some(connection) = self.link.connection() {
             connection.kick();
         }
@@ -189,6 +203,8 @@ impl Library {
     }
 
     fn make_object(&self, reader: &Reader) -> io::Result<SelectionObject> {
+        // So that finalizing finds it made.
+        self.process.ended()?;
         let set = descriptor::epoll()?;
         let unread = descriptor::eventfd()?;
         let readable = libc::EPOLLIN as u32;

@@ -12,9 +12,10 @@ use crate::evt::Error;
 use crate::sys::memory::{ForkMark, Leaked};
 use crate::sys::{descriptor, process};
 use parking_lot::Mutex;
-use std::os::fd::RawFd;
-use std::sync::Arc;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The library's state in one process.
 pub(super) struct Process {
@@ -23,6 +24,8 @@ pub(super) struct Process {
     pub(super) channels: Table<Seat>,
     pub(super) link: LinkPlace,
     pub(super) patterns: Mutex<PatternTable>,
+    /// Readable for ever; made with the first selection object.
+    ended: OnceLock<OwnedFd>,
     /// What a parent left in this process. Its locks may be held by threads that do not exist here,
     /// so it is never touched; it is kept in reach for checkers of memory.
     _left: Option<&'static Self>,
@@ -92,8 +95,24 @@ impl Process {
             channels: Table::new(Kind::Channel, process::random()),
             link: LinkPlace::default(),
             patterns: Mutex::new(PatternTable::default()),
+            ended: OnceLock::new(),
             _left: LEFT.get(),
         })
+    }
+
+    /// An eventfd that is readable for ever. Selection objects of finalized library handles hold
+    /// it, as a thread can be on its way into a wait on one when everything else in it is closed.
+    pub(super) fn ended(&self) -> io::Result<BorrowedFd<'_>> {
+        if let Some(ended) = self.ended.get() {
+            return Ok(ended.as_fd());
+        }
+        let ended = descriptor::eventfd()?;
+        descriptor::raise(ended.as_fd());
+        let ended = self.ended.get_or_init(|| {
+            note_descriptor(ended.as_raw_fd());
+            ended
+        });
+        Ok(ended.as_fd())
     }
 }
 
