@@ -436,11 +436,12 @@ impl Server {
     /// it publishes later would end with it if it ended before the next daemon comes.
     fn end(&mut self) {
         for client in self.clients.iter().flatten() {
-            if let Some(linked) = &client.linked {
-                linked.outbox.node_bell().fall_asleep();
-            }
             // One that has hung up already needs no telling.
             let _ = shutdown(client.control.as_raw_fd(), Shutdown::Both);
+            // After that: who reads this finds the connection's end.
+            if let Some(linked) = &client.linked {
+                linked.outbox.node_bell().leave();
+            }
         }
         self.take_all();
         while self.core.orphans() > 0 {
