@@ -283,16 +283,27 @@ impl Link {
         }
     }
 
-    /// Rings the node if it sleeps.
+    /// Rings the node if it must be rung.
     pub(super) fn ring(&self) {
-        if self.outbox.node_bell().must_ring() {
+        if self.must_ring() {
             self.ring_now();
         }
     }
 
-    /// Rings the node, whose bell has said that it must be rung.
+    /// Whether, after a record was shown, [`Link::ring_now`] has something to do.
+    pub(super) fn must_ring(&self) -> bool {
+        let bell = self.outbox.node_bell();
+        bell.must_ring() || bell.is_gone()
+    }
+
+    /// Rings the node. One that has ended may have missed the record: then the next one gets it
+    /// now, if it is there already.
     pub(super) fn ring_now(&self) {
-        if let Some(connection) = self.connection() {
+        if self.outbox.node_bell().is_gone() {
+            self.notice_end();
+            // Without success the record stays in the outbox, for whoever comes.
+            let _ = super::restore::ensure(self);
+        } else if let Some(connection) = self.connection() {
             connection.ring_node();
         }
     }
@@ -300,7 +311,7 @@ impl Link {
     /// Whether a publication at the time `now` must look after the link first: it is down, or
     /// [`Link::check_node`] is due.
     pub(super) fn wants_a_look(&self, now: i64) -> bool {
-        !self.is_up() || self.outbox.node_bell().is_asleep() || self.is_look_due(now)
+        !self.is_up() || self.outbox.node_bell().is_gone() || self.is_look_due(now)
     }
 
     fn is_look_due(&self, now: i64) -> bool {
@@ -309,17 +320,20 @@ impl Link {
     }
 
     /// Looks whether the node is still there, before a record is handed to it at the time `now`:
-    /// always when it says that it sleeps (ringing costs a system call anyhow), and when the last
-    /// look was a while ago. A node that was killed while it was awake says nothing, and after this
-    /// publication the program may never call again.
+    /// when it says that it has gone, and when the last look was a while ago. A node that was
+    /// killed says nothing, and after this publication the program may never call again.
     pub(super) fn check_node(&self, now: i64) {
-        let sleeps = self.outbox.node_bell().is_asleep();
         let due = self.is_look_due(now);
         if due {
             self.looked_at.store(now, Ordering::Relaxed);
         }
-        if (sleeps || due)
-            && let Some(connection) = self.connection()
+        if due || self.outbox.node_bell().is_gone() {
+            self.notice_end();
+        }
+    }
+
+    fn notice_end(&self) {
+        if let Some(connection) = self.connection()
             && connection.has_hung_up()
         {
             self.look(&connection);

@@ -42,7 +42,7 @@ pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
         return publish_with_care(&instance, parts, plan, data);
     }
     let id = write(instance, plan, attributes, data, publish_time);
-    let ring = link.outbox.node_bell().must_ring().then(|| Arc::clone(link));
+    let ring = link.must_ring().then(|| Arc::clone(link));
     drop(seat);
     if let Some(link) = ring {
         link.ring_now();

@@ -3,12 +3,16 @@
 //! The sleeper sets the word and then looks at its rings once more; the waker shows its record and
 //! then looks at the word. One of the two always sees the other. Only a peer that said it sleeps
 //! is rung, and only once.
+//!
+//! A sleeper that ends says so in the same word: who shows a record later knows that nobody takes
+//! it.
 
 use super::sync::{AtomicU32, Ordering, fence};
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
 const RUNG: u32 = 2;
+const GONE: u32 = 3;
 
 /// The word of one sleeper. Zero, as fresh memory is, means awake.
 #[derive(Debug, Clone, Copy)]
@@ -29,16 +33,18 @@ impl Bell<'_> {
         self.0.swap(AWAKE, Ordering::SeqCst) == RUNG
     }
 
-    /// Whether the sleeper has been rung since it said that it sleeps.
-    #[must_use]
-    pub fn is_rung(self) -> bool {
-        self.0.load(Ordering::SeqCst) == RUNG
+    /// Sleeper: it ends, after one more look for work. Whoever shows a record that this look
+    /// misses finds [`Bell::is_gone`] afterwards.
+    pub fn leave(self) {
+        // A swap, so that the exchange of a waker that saw it asleep has come before, or fails.
+        self.0.swap(GONE, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 
-    /// Whether the sleeper sleeps and has not been rung.
+    /// Whether the sleeper has ended in good order; one that was killed cannot say so.
     #[must_use]
-    pub fn is_asleep(self) -> bool {
-        self.0.load(Ordering::SeqCst) == ASLEEP
+    pub fn is_gone(self) -> bool {
+        self.0.load(Ordering::SeqCst) == GONE
     }
 
     /// Waker, after its record is visible: true if it must ring.

@@ -297,11 +297,12 @@ impl Server {
     /// Ends all connections, and has publishers look at theirs before each event.
     fn hang_up(&mut self) {
         for client in self.clients.iter().flatten() {
-            if let Some(linked) = &client.linked {
-                linked.outbox.node_bell().fall_asleep();
-            }
             // One that has hung up already needs no telling.
             let _ = shutdown(client.control.as_raw_fd(), Shutdown::Both);
+            // After that: who reads this finds the connection's end.
+            if let Some(linked) = &client.linked {
+                linked.outbox.node_bell().leave();
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Set for programs.
 pub(crate) const ROLE: &str = "SAEVT_LOOPBACK_PROGRAM";
@@ -334,7 +335,8 @@ fn insist(channel: Handle, refusals: u64) -> Answer {
     Ok("one after the other".into())
 }
 
-/// Publishes until that is refused with nobody at the other end; gives how many were taken.
+/// Publishes until that is refused with nobody at the other end; gives how many were taken. There
+/// is a publication within each millisecond, so that most of them come too soon for a look.
 fn rush(channel: Handle) -> u64 {
     let mut taken = 0;
     let mut refused = 0;
@@ -344,8 +346,13 @@ fn rush(channel: Handle) -> u64 {
             Ok(_) => (taken, refused) = (taken + 1, 0),
             Err(_) => refused += 1,
         }
-        if refused > 0 || taken % 16 == 0 {
+        if refused > 0 {
             descriptor::poll([(-1, READABLE)], Some(1_000_000)).expect("poll works");
+        }
+        // Slow enough for those who write down what they hear.
+        let published = Instant::now();
+        while published.elapsed() < Duration::from_micros(50) {
+            std::hint::spin_loop();
         }
     }
     taken

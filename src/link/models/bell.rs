@@ -246,13 +246,34 @@ impl Outbox {
         OutRing::new(&self.positions, &self.commits)
     }
 
-    /// As `reserve_and_write` and `Link::ring` of the agent.
-    fn publish(&self) {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            positions: outring::Positions::default(),
+            commits: (0..4).map(|_| AtomicU64::new(0)).collect(),
+            node_bell: AtomicU32::new(0),
+            node: Descriptor::default(),
+        })
+    }
+
+    /// As `publish` and `Link::ring` of the agent. False if it finds that the node has gone.
+    fn publish(&self) -> bool {
         let slot = self.ring().reserve(outring::UNIT).unwrap();
         self.ring().commit(slot);
-        if Bell(&self.node_bell).must_ring() {
+        let bell = Bell(&self.node_bell);
+        if bell.must_ring() {
             self.node.ring();
         }
+        !bell.is_gone()
+    }
+
+    /// Takes what is there from `next` on, as `Server::take`. Gives where it stops.
+    fn take(&self, mut next: u64) -> u64 {
+        while let Seen::Record(bytes) = self.ring().look(next) {
+            next += bytes;
+        }
+        self.ring().take(next);
+        self.ring().finish(next);
+        next
     }
 
     /// A node that takes so many records: as `Server::turn` and `rest`.
@@ -260,11 +281,7 @@ impl Outbox {
         let end = records * outring::UNIT;
         let mut next = 0;
         while next < end {
-            while let Seen::Record(bytes) = self.ring().look(next) {
-                next += bytes;
-            }
-            self.ring().take(next);
-            self.ring().finish(next);
+            next = self.take(next);
             Bell(&self.node_bell).fall_asleep();
             if self.ring().look(next) != Seen::Nothing {
                 let _ = Bell(&self.node_bell).stay_awake();
@@ -278,17 +295,31 @@ impl Outbox {
 #[test]
 fn a_node_at_rest_is_rung_for_what_two_threads_publish() {
     explore(3, || {
-        let outbox = Arc::new(Outbox {
-            positions: outring::Positions::default(),
-            commits: (0..4).map(|_| AtomicU64::new(0)).collect(),
-            node_bell: AtomicU32::new(0),
-            node: Descriptor::default(),
-        });
+        let outbox = Outbox::new();
         let others = [(); 2].map(|()| {
             let outbox = Arc::clone(&outbox);
             thread::spawn(move || outbox.publish())
         });
         outbox.serve(2);
-        others.into_iter().for_each(|other| other.join().unwrap());
+        others.into_iter().for_each(|other| assert!(other.join().unwrap()));
+    });
+}
+
+#[test]
+fn what_the_last_look_of_a_node_misses_its_program_knows_of() {
+    explore(3, || {
+        let outbox = Outbox::new();
+        // At rest, so that a publisher may be about to ring it.
+        Bell(&outbox.node_bell).fall_asleep();
+        let others = [(); 2].map(|()| {
+            let outbox = Arc::clone(&outbox);
+            thread::spawn(move || outbox.publish())
+        });
+        // As `Server::end`.
+        Bell(&outbox.node_bell).leave();
+        let taken = outbox.take(0) / outring::UNIT;
+        // A record behind one that is not committed is missed as well; the other thread knows.
+        let unknowing = others.map(|other| other.join().unwrap());
+        assert!(taken == 2 || unknowing.contains(&false), "{taken} of 2 are taken");
     });
 }

@@ -48,7 +48,7 @@ impl Ring {
     /// Node: writes a record of `1 + words` units. False when there is no room.
     fn put(&self, tail: &mut u64, word: u64, words: u64) -> bool {
         let bytes = (1 + words) * UNIT;
-        let Some(room) = self.ring().room(*tail, bytes) else { return false };
+        let Some(room) = self.ring().room(*tail, bytes, &mut 0) else { return false };
         let (pad, pad_bytes) = room.pad;
         if pad_bytes > 0 {
             self.store(pad, PAD);
