@@ -56,7 +56,7 @@ impl Callbacks for Listener {
         let kept = KEPT.swap(event, Ordering::Relaxed);
         let bytes = agent::data(kept, |data| Ok(data.bytes()));
         assert_eq!(agent::event_free(kept), bytes.map(|_| ()));
-        if data_bytes % 2 == 0 {
+        if data_bytes.is_multiple_of(2) {
             KEPT.store(0, Ordering::Relaxed);
             agent::event_free(event).unwrap();
         }
