@@ -99,7 +99,8 @@ impl Data<'_> {
 /// What [`EventTable::remove`] gives.
 #[derive(Debug)]
 pub(super) struct Freed {
-    pub(super) event: Event,
+    /// What it held, to be dropped where no lock is held.
+    pub(super) kept: Option<Event>,
     /// Pattern arrays were given out for it.
     pub(super) gave_patterns: bool,
     /// Its record is not needed any more.
@@ -136,27 +137,36 @@ impl EventTable {
     /// - [`Error::NoResources`]: the instance has 16777216 events.
     /// - [`Error::NoMemory`].
     pub(super) fn add(&mut self, event: Event) -> Result<Handle, Error> {
-        let slot = match self.free.pop() {
-            Some(slot) => slot as usize,
-            None => {
-                let slot = self.slots.len();
-                if slot >= EVENTS_MAX {
-                    return Err(Error::NoResources);
-                }
-                self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
-                let most = self.slots.capacity();
-                let missing = most - self.free.len().min(most);
-                self.free.try_reserve(missing).map_err(|_| Error::NoMemory)?;
-                let check = self.first_check.wrapping_add((slot as u32).wrapping_mul(40_503));
-                self.slots.push(Slot { check, gave_patterns: false, event: None });
-                slot
-            }
-        };
+        let slot = self.free_slot()?;
+        Ok(self.fill(slot, event))
+    }
+
+    /// Takes a slot without an event, which is filled then.
+    fn free_slot(&mut self) -> Result<usize, Error> {
+        if let Some(slot) = self.free.pop() {
+            return Ok(slot as usize);
+        }
+        let slot = self.slots.len();
+        if slot >= EVENTS_MAX {
+            return Err(Error::NoResources);
+        }
+        self.slots.try_reserve(1).map_err(|_| Error::NoMemory)?;
+        let most = self.slots.capacity();
+        let missing = most - self.free.len().min(most);
+        self.free.try_reserve(missing).map_err(|_| Error::NoMemory)?;
+        let check = self.first_check.wrapping_add((slot as u32).wrapping_mul(40_503));
+        self.slots.push(Slot { check, gave_patterns: false, event: None });
+        Ok(slot)
+    }
+
+    // Inline, so that an event is made where it stays.
+    #[inline(always)]
+    fn fill(&mut self, slot: usize, event: Event) -> Handle {
         let place = &mut self.slots[slot];
         place.check = place.check.wrapping_add(1);
         place.event = Some(event);
         let instance_slot = self.instance_slot;
-        Ok(EventHandle { instance_slot, slot, check: place.check }.encode())
+        EventHandle { instance_slot, slot, check: place.check }.encode()
     }
 
     /// Adds the event of a record, whose data stay in the record.
@@ -176,7 +186,8 @@ impl EventTable {
         block.try_reserve_exact(attributes_bytes as usize).map_err(|_| Error::NoMemory)?;
         inbox.part(priority, position, 0, attributes_bytes).append_to(&mut block);
         AttributesRef::parse(&block).map_err(|_| Error::Library)?;
-        self.add(Event::Received(Received {
+        let slot = self.free_slot()?;
+        let event = Event::Received(Received {
             block,
             attributes_bytes,
             priority,
@@ -184,7 +195,8 @@ impl EventTable {
             publish_time: header.publish_time,
             id: EventId(header.id),
             lent: Some(Lent { position, data_bytes }),
-        }))
+        });
+        Ok(self.fill(slot, event))
     }
 
     /// The record of an event that was lent is not needed afterwards: if the event is there still,
@@ -238,17 +250,15 @@ impl EventTable {
     pub(super) fn remove(&mut self, handle: EventHandle) -> Result<Freed, Error> {
         let slot = self.find(handle)?;
         let place = &mut self.slots[slot];
-        let mut event = place.event.take().ok_or(Error::BadHandle)?;
         let gave_patterns = std::mem::take(&mut place.gave_patterns);
         self.free.push(slot as u32);
-        let was_lent = match &mut event {
-            Event::Received(Received { block, lent: Some(_), .. }) => {
-                self.use_again(std::mem::take(block));
-                true
-            }
-            _ => false,
-        };
-        Ok(Freed { event, gave_patterns, was_lent })
+        if let Some(Event::Received(Received { block, lent: Some(_), .. })) = &mut place.event {
+            let block = std::mem::take(block);
+            place.event = None;
+            self.use_again(block);
+            return Ok(Freed { kept: None, gave_patterns, was_lent: true });
+        }
+        Ok(Freed { kept: place.event.take(), gave_patterns, was_lent: false })
     }
 }
 

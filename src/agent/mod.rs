@@ -268,7 +268,7 @@ pub fn event_free(event: Handle) -> Result<(), Error> {
     {
         process.patterns.lock().forget_event(event);
     }
-    drop(freed.event);
+    drop(freed.kept);
     Ok(())
 }
 
