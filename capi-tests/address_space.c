@@ -193,6 +193,99 @@ static void receiving_goes_on_after_a_shortage(void)
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
 }
 
+/* Keeps what it gets: the octets of each event are its number. */
+static SaEvtEventHandleT kept[32];
+static size_t kept_number;
+static int is_short;
+static size_t read_while_short;
+
+static void check_kept(size_t index)
+{
+    static char room[sizeof data];
+    SaSizeT size = sizeof room;
+    size_t at;
+    size_t right = 0;
+    CHECK_AIS(SA_AIS_OK, saEvtEventDataGet(kept[index], room, &size));
+    CHECK_EQ(sizeof data, size);
+    for (at = 0; at < sizeof room; at++)
+        right += room[at] == (char)index;
+    CHECK_EQ(sizeof data, right);
+}
+
+static void keep(SaEvtSubscriptionIdT subscription, SaEvtEventHandleT event, SaSizeT size)
+{
+    (void)subscription;
+    CHECK_EQ(sizeof data, size);
+    NEED(kept_number < sizeof kept / sizeof kept[0]);
+    kept[kept_number] = event;
+    check_kept(kept_number);
+    kept_number++;
+    read_while_short += is_short;
+}
+
+/* Takes all memory that is there in blocks of `least` bytes or more; gives it back for 0. */
+static void take_memory(size_t least)
+{
+    static void *blocks[4096];
+    static size_t number;
+    size_t size;
+    for (size = 1024 * 1024; least > 0 && size >= least; size /= 2) {
+        while (number < 4096 && (blocks[number] = malloc(size)) != NULL)
+            number++;
+    }
+    while (least == 0 && number > 0)
+        free(blocks[--number]);
+}
+
+/* What a program keeps stays what it is, also if there is no memory for it for a while. */
+static void what_is_kept_waits_for_memory(size_t number)
+{
+    SaEvtCallbacksT callbacks = {NULL, keep};
+    SaEvtHandleT library = library_new(3, &callbacks);
+    SaNameT name;
+    SaEvtChannelHandleT channel = channel_fresh(library, &name);
+    SaEvtEventHandleT event = event_with(channel, NULL, 1, 0);
+    SaAisErrorT result = SA_AIS_OK;
+    struct pollfd entry;
+    size_t index;
+    kept_number = 0;
+    read_while_short = 0;
+    subscribe_all(channel, 1);
+    for (index = 0; index < number; index++) {
+        memset(data, (int)index, sizeof data);
+        event_publish(event, data, sizeof data);
+    }
+    settle(library);
+    entry.fd = selection_object(library);
+    entry.events = POLLIN;
+    NEED_OK(saEvtDispatch(library, SA_DISPATCH_ONE));
+    CHECK_EQ(1, kept_number);
+    forbid_growth(0);
+    take_memory(4096);
+    is_short = 1;
+    for (index = 0; index < 3; index++)
+        result = saEvtDispatch(library, SA_DISPATCH_ALL);
+    CHECK(result == SA_AIS_ERR_TRY_AGAIN || short_of_something(result));
+    CHECK(poll(&entry, 1, 0) == 1);
+    CHECK(kept_number == 1 + read_while_short);
+    is_short = 0;
+    take_memory(0);
+    allow_growth();
+    /* One is called back without memory for its data, and read then. */
+    CHECK_REC(read_while_short == 1);
+    do {
+        if (poll(&entry, 1, -1) > 0)
+            NEED_OK(saEvtDispatch(library, SA_DISPATCH_ALL));
+    } while (kept_number < number);
+    CHECK(poll(&entry, 1, 0) == 0);
+    for (index = 0; index < number; index++) {
+        check_kept(index);
+        CHECK_AIS(SA_AIS_OK, saEvtEventFree(kept[index]));
+    }
+    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
+}
+
 int main(int argc, char **argv)
 {
     SaEvtHandleT library;
@@ -209,6 +302,9 @@ int main(int argc, char **argv)
     allocation_is_refused_in_good_order(channel);
     reading_patterns_is_refused_in_good_order(channel);
     receiving_goes_on_after_a_shortage();
+    what_is_kept_waits_for_memory(20);
+    /* With nothing behind it that waits for a callback. */
+    what_is_kept_waits_for_memory(2);
     CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     return test_end();

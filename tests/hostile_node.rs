@@ -23,10 +23,14 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wild::Dice;
 
 const RING_BYTES: usize = 1 << 16;
 const ROLE: &str = "SAEVT_HOSTILE_NODE_ROUNDS";
+
+/// The event before.
+static KEPT: AtomicU64 = AtomicU64::new(0);
 
 struct Listener;
 
@@ -39,11 +43,23 @@ impl Callbacks for Listener {
     }
     fn open(&self, _: u64, _: Result<Handle, Error>) {}
     fn deliver(&self, _: SubscriptionId, event: Handle, data_bytes: u64) {
-        let read = agent::data(event, |data| Ok(data.len() as u64));
-        assert_eq!(read, Ok(data_bytes));
+        let mut copy = Vec::new();
+        let read = agent::data(event, |data| {
+            copy.reserve(data.bytes());
+            data.append_to(&mut copy);
+            Ok(data.bytes() as u64)
+        });
+        assert_eq!((read, copy.len() as u64), (Ok(data_bytes), data_bytes));
         let patterns = agent::attributes(event, |view| Ok(view.attributes.patterns().count()));
         assert!(patterns.is_ok());
-        agent::event_free(event).unwrap();
+        // Every event outlives its callback, and ends with its channel if not by the next one.
+        let kept = KEPT.swap(event, Ordering::Relaxed);
+        let bytes = agent::data(kept, |data| Ok(data.bytes()));
+        assert_eq!(agent::event_free(kept), bytes.map(|_| ()));
+        if data_bytes.is_multiple_of(2) {
+            KEPT.store(0, Ordering::Relaxed);
+            agent::event_free(event).unwrap();
+        }
     }
 }
 

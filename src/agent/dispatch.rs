@@ -4,6 +4,7 @@
 use super::connection::Received;
 use super::events::{Event, Received as ReceivedEvent};
 use super::instance::{Instance, Seat};
+use super::lending;
 use super::library::{Completion, Library, Reader};
 use super::table::Writing;
 use super::{DispatchFlags, Handle};
@@ -80,10 +81,15 @@ impl Extent {
         Self { until: Priority::ALL.map(written), more }
     }
 
-    /// Counts a callback for a record at this position.
-    fn count(&mut self, priority: Priority, position: u64) {
-        let within = self.until[priority.index()].wrapping_sub(position) as i64 > 0;
-        self.more -= u64::from(!within && self.more > 0);
+    /// Counts a callback for a record that ends here.
+    fn count(&mut self, priority: Priority, end: u64) {
+        let until = &mut self.until[priority.index()];
+        let left = until.wrapping_sub(end) as i64;
+        self.more -= u64::from(left < 0 && self.more > 0);
+        if left <= 0 {
+            // The ring may say that it is unread, as long as its event is lent.
+            *until = 0;
+        }
     }
 
     /// Whether there may be more to do: callbacks are left, or records that were pending at the
@@ -222,6 +228,7 @@ fn take(
     let mut refills = REFILLS_MOST;
     loop {
         let mut reader = library.reader.lock();
+        lending::end(library, &mut reader)?;
         let found = peek(library, &mut reader, recent);
         let highest = found.as_ref().map_or(Priority::LEVELS, |found| found.priority.index());
         if refills > 0 && library.inbox.has_backlog_above(highest) {
@@ -237,35 +244,45 @@ fn take(
             return Ok(None);
         };
         let Found { priority, position, header, subscription } = found;
-        let event = match header.kind {
-            InKind::Lost => lost_event(header.publish_time)?,
-            _ => received_event(library, priority, position, &header)?,
-        };
-        let (Some(event), data_bytes) = event else {
-            advance(library, &mut reader, priority, position, &header);
-            drop(reader);
-            return Err(broken(library));
-        };
+        let end = position + u64::from(header.bytes);
         let Some((instance, mut seat)) = recent.seat(library) else {
             // Closed just now.
-            advance(library, &mut reader, priority, position, &header);
+            advance(library, &mut reader, priority, end);
             continue;
         };
-        let Ok(handle) = seat.events.add(Event::Received(event)) else {
-            // No room in the program: the record stays where it is.
-            return Err(Error::TryAgain);
+        let lost = header.kind == InKind::Lost;
+        let added = if lost {
+            lost_event(header.publish_time)
+                .and_then(|event| seat.events.add(Event::Received(event)))
+        } else {
+            seat.events.lend(&library.inbox, priority, position, &header)
         };
         drop(seat);
-        advance(library, &mut reader, priority, position, &header);
+        let event = match added {
+            Ok(event) => event,
+            Err(Error::Library) => {
+                advance(library, &mut reader, priority, end);
+                drop(reader);
+                return Err(broken(library));
+            }
+            // No room in the program: the record stays where it is.
+            Err(_) => return Err(Error::TryAgain),
+        };
+        if lost {
+            advance(library, &mut reader, priority, end);
+        } else {
+            lending::begin(&mut reader, instance, priority, end, event);
+        }
         let until = retained_until(&header);
         let sweep = until
             .is_some_and(|until| instance.had.lock().note(EventId(header.id), until, &reader.at));
         drop(reader);
-        extent.count(priority, position);
+        extent.count(priority, end);
         if sweep {
             forget_gone(instance);
         }
-        return Ok(Some(Callback::Delivered { subscription, event: handle, data_bytes }));
+        let data_bytes = if lost { 0 } else { u64::from(header.data_bytes) };
+        return Ok(Some(Callback::Delivered { subscription, event, data_bytes }));
     }
 }
 
@@ -351,7 +368,7 @@ pub(super) fn peek(library: &Library, reader: &mut Reader, recent: &mut Recent) 
             if let Some(subscription) = judge(library, &header, recent) {
                 return Some(Found { priority, position, header, subscription });
             }
-            advance(library, reader, priority, position, &header);
+            advance(library, reader, priority, position + u64::from(header.bytes));
         }
     }
     None
@@ -376,45 +393,26 @@ fn retained_until(header: &InHeader) -> Option<Time> {
     (header.retention > 0).then(|| clock::elapsed().after(Span(header.left)))
 }
 
-fn advance(
-    library: &Library,
-    reader: &mut Reader,
-    priority: Priority,
-    position: u64,
-    header: &InHeader,
-) {
-    let end = position + u64::from(header.bytes);
+/// Passes over records, none of which is lent, and gives them back.
+fn advance(library: &Library, reader: &mut Reader, priority: Priority, end: u64) {
+    debug_assert!(reader.lending.is_none(), "its record would be given back too");
     reader.at[priority.index()] = end;
     library.inbox.ring(priority).advance(end);
 }
 
-/// Copies a record. No event when its attributes are no block.
-fn received_event(
-    library: &Library,
-    priority: Priority,
-    position: u64,
-    header: &InHeader,
-) -> Result<(Option<ReceivedEvent>, u64), Error> {
-    let mut event = ReceivedEvent::with_room(header, priority).map_err(|_| Error::TryAgain)?;
-    let bytes = header.attributes_bytes as usize + header.data_bytes as usize;
-    library.inbox.append_content(priority, position, bytes, &mut event.block);
-    let right = AttributesRef::parse(event.packed_attributes()).is_ok();
-    Ok((right.then_some(event), u64::from(header.data_bytes)))
-}
-
-fn lost_event(noticed: i64) -> Result<(Option<ReceivedEvent>, u64), Error> {
+fn lost_event(noticed: i64) -> Result<ReceivedEvent, Error> {
     let attributes =
         Attributes::pack(&Name::EMPTY, [LOST_PATTERN].into_iter()).map_err(|_| Error::TryAgain)?;
     let block = attributes.packed().to_vec();
-    let event = ReceivedEvent {
+    Ok(ReceivedEvent {
         attributes_bytes: block.len() as u32,
         block,
         priority: Priority::HIGHEST,
         retention: Span::ZERO,
         publish_time: noticed,
         id: EventId::LOST,
-    };
-    Ok((Some(event), 0))
+        lent: None,
+    })
 }
 
 /// Looks which of the retained events that an instance has had are gone, so that the notes do not
@@ -477,4 +475,18 @@ pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
     drop(subscriptions);
     drop(reader);
     library.settle(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_is_not_pending_any_more() {
+        let mut extent = Extent { until: [0, 0, 0, 200], more: 2 };
+        for (end, until, more) in [(100, 200, 2), (200, 0, 2), (300, 0, 1), (400, 0, 0)] {
+            extent.count(Priority::LOWEST, end);
+            assert_eq!((extent.until[3], extent.more), (until, more));
+        }
+    }
 }

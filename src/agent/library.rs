@@ -3,6 +3,7 @@
 use super::connection::{Connection, PendingOpen};
 use super::dispatch::Recent;
 use super::instance::Instance;
+use super::lending::{self, Lending};
 use super::link::Link;
 use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
@@ -83,6 +84,8 @@ pub(super) struct Reader {
     pub(super) at: [u64; Priority::LEVELS],
     /// The node wrote what cannot be; the next dispatch says so.
     pub(super) nonsense: bool,
+    /// The record that is read and not given back.
+    pub(super) lending: Option<Lending>,
     bell: Option<OwnedFd>,
     /// The number of the connection that the bell came with.
     bell_of: u64,
@@ -98,6 +101,8 @@ pub(super) struct Library {
     pub(super) inbox: Inbox,
     pub(super) memory: OwnedFd,
     pub(super) reader: Mutex<Reader>,
+    /// The event that is lent has been freed. Set with its seat locked.
+    pub(super) returned: AtomicBool,
     pub(super) instances: Mutex<BTreeMap<usize, Arc<Instance>>>,
     pub(super) completions: Completions,
     /// Asynchronous opens without a reply.
@@ -139,10 +144,12 @@ impl Library {
             reader: Mutex::new(Reader {
                 at: [0; 4],
                 nonsense: false,
+                lending: None,
                 bell: Some(parts.bell),
                 bell_of: parts.bell_of,
                 object: None,
             }),
+            returned: AtomicBool::new(false),
             instances: Mutex::new(BTreeMap::new()),
             completions: Completions::default(),
             opening: AtomicUsize::new(0),
@@ -275,7 +282,8 @@ impl Library {
         reader.take_rings(if in_vain { usize::MAX } else { rings });
         // The last look comes after falling asleep: either it sees a new record, or the node sees
         // that this program sleeps and rings.
-        let pending = self.has_pending(&mut reader) || {
+        let stuck = lending::end(self, &mut reader).is_err();
+        let pending = stuck || self.has_pending(&mut reader) || {
             bell.fall_asleep();
             self.has_pending(&mut reader)
         };

@@ -12,6 +12,7 @@ mod events;
 mod handles;
 mod instance;
 mod joining;
+mod lending;
 mod library;
 mod link;
 mod patterns;
@@ -27,6 +28,7 @@ use crate::evt::{
 };
 use crate::link::inbox::Inbox;
 use crate::wire::Body;
+pub use events::Data;
 use events::Event;
 use instance::Seat;
 use library::{Library, Parts};
@@ -255,12 +257,18 @@ pub fn event_allocate(channel: Handle) -> Result<Handle, Error> {
 /// Frees an event. Errors: `BadHandle`.
 pub fn event_free(event: Handle) -> Result<(), Error> {
     let (mut seat, parts) = process::of_event_mut(event)?;
-    let (freed, gave_patterns) = seat.events.remove(parts)?;
+    let freed = seat.events.remove(parts)?;
+    if freed.was_lent {
+        // While the seat is locked, so that it is said before the next event is lent.
+        seat.instance.library.returned.store(true, Ordering::Release);
+    }
     drop(seat);
-    if gave_patterns && let Some(process) = process::existing() {
+    if freed.gave_patterns
+        && let Some(process) = process::existing()
+    {
         process.patterns.lock().forget_event(event);
     }
-    drop(freed);
+    drop(freed.kept);
     Ok(())
 }
 
@@ -340,11 +348,11 @@ pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
 
 /// Lets `read` look at the data of a received event. Errors: `BadHandle` (also for an allocated
 /// event), and what `read` returns.
-pub fn data<R>(event: Handle, read: impl FnOnce(&[u8]) -> Result<R, Error>) -> Result<R, Error> {
+pub fn data<R>(event: Handle, read: impl FnOnce(Data<'_>) -> Result<R, Error>) -> Result<R, Error> {
     let (seat, parts) = process::of_event(event)?;
     match seat.events.get(parts)? {
         Event::Allocated { .. } => Err(Error::BadHandle),
-        Event::Received(received) => read(received.data()),
+        Event::Received(received) => read(received.data(&seat.instance.library.inbox)),
     }
 }
 

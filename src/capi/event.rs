@@ -259,8 +259,10 @@ pub unsafe extern "C" fn saEvtEventDataGet(
         let size = unsafe { InOutPtr::new(eventDataSize) }.ok_or(Error::InvalidParam)?;
         agent::data(eventHandle, |data| {
             // SAFETY: the caller's buffer has the size that is given with it.
-            let fitted = unsafe { ptr::copy_out(data, eventData.cast(), size.given) };
-            size.write(data.len() as u64);
+            let fitted = unsafe {
+                ptr::copy_out(data.bytes(), eventData.cast(), size.given, |to| data.copy_to(to))
+            };
+            size.write(data.bytes() as u64);
             if fitted { Ok(()) } else { Err(Error::NoSpace) }
         })
     })

@@ -2,6 +2,7 @@
 
 use super::types::SaNameT;
 use crate::evt::{Error, Name};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// Where one output goes. Nothing is written unless [`OutPtr::write`] is called.
@@ -152,18 +153,23 @@ pub(super) unsafe fn write_bytes(buffer: NonNull<u8>, data: &[u8]) {
     unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), buffer.as_ptr(), data.len()) };
 }
 
-/// Copies all of `data` or, if it does not fit, nothing; whether it fitted. A buffer at NULL is no
-/// buffer: nothing is copied, and that is no failure.
+/// Lets `copy` fill the first `bytes` bytes of a buffer or, if they do not fit, nothing; whether
+/// they fitted. A buffer at NULL is no buffer: nothing is copied, and that is no failure.
 ///
 /// # Safety
 ///
 /// `buffer` is NULL, or `size` bytes are writable there and no other thread uses them.
-pub(super) unsafe fn copy_out(data: &[u8], buffer: *mut u8, size: u64) -> bool {
+pub(super) unsafe fn copy_out(
+    bytes: usize,
+    buffer: *mut u8,
+    size: u64,
+    copy: impl FnOnce(&mut [MaybeUninit<u8>]),
+) -> bool {
     let Some(buffer) = NonNull::new(buffer) else { return true };
-    let fits = data.len() as u64 <= size;
+    let fits = bytes as u64 <= size;
     if fits {
-        // SAFETY: the data is not larger than the buffer.
-        unsafe { write_bytes(buffer, data) };
+        // SAFETY: not more than the buffer has, which is writable and used by nobody else.
+        copy(unsafe { std::slice::from_raw_parts_mut(buffer.as_ptr().cast(), bytes) });
     }
     fits
 }
@@ -240,13 +246,18 @@ mod tests {
         let mut buffer = [b'x'; 4];
         let mut copy = |data: &[u8], size| {
             // SAFETY: a buffer of four bytes; no size above that is given.
-            let fitted = unsafe { copy_out(data, buffer.as_mut_ptr(), size) };
+            let fitted = unsafe {
+                copy_out(data.len(), buffer.as_mut_ptr(), size, |room| {
+                    assert_eq!(room.len(), data.len());
+                    room.iter_mut().zip(data).for_each(|(to, byte)| _ = to.write(*byte));
+                })
+            };
             (fitted, buffer)
         };
         assert_eq!(copy(b"abcd", 3), (false, *b"xxxx"));
         assert_eq!(copy(b"", 0), (true, *b"xxxx"));
         assert_eq!(copy(b"abc", 3), (true, *b"abcx"));
         // SAFETY: NULL is allowed, with any size.
-        assert!(unsafe { copy_out(b"abc", std::ptr::null_mut(), 0) });
+        assert!(unsafe { copy_out(3, std::ptr::null_mut(), 0, |_| unreachable!()) });
     }
 }

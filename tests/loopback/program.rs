@@ -81,8 +81,10 @@ impl Callbacks for Told {
                 return Ok(format!("! lost {}", subscription.0));
             }
             let text = agent::data(event, |data| {
-                let end = data.iter().position(|byte| *byte == b'.').unwrap_or(data.len());
-                Ok(String::from_utf8_lossy(&data[..end]).into_owned())
+                let mut bytes = Vec::with_capacity(data.bytes());
+                data.append_to(&mut bytes);
+                let end = bytes.iter().position(|byte| *byte == b'.').unwrap_or(bytes.len());
+                Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
             })?;
             Ok(format!("! event {} {} {priority} {text}", subscription.0, id.0))
         });
