@@ -225,8 +225,7 @@ pub(super) fn subscribe(
         }
     }
     if outcome.is_err() {
-        subscriptions.remove(number);
-        instance.note_removal();
+        instance.remove_subscription(&mut subscriptions, number);
     }
     drop(subscriptions);
     // Retained events that the instance has had already are no reason to be readable.

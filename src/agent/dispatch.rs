@@ -444,8 +444,7 @@ pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
     let library = &instance.library;
     let reader = library.reader.lock();
     let mut subscriptions = instance.subscriptions.lock();
-    subscriptions.remove(gone);
-    instance.note_removal();
+    instance.remove_subscription(&mut subscriptions, gone);
     let mut packed = Vec::new();
     for priority in Priority::ALL {
         let mut at = reader.at[priority.index()];

@@ -69,7 +69,7 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn remove(&mut self, number: SubscriptionNo) {
+    fn remove(&mut self, number: SubscriptionNo) {
         self.list.retain(|known| known.number != number);
     }
 
@@ -225,8 +225,9 @@ impl Instance {
         *self.incarnation.lock() = Some(incarnation);
     }
 
-    /// Notes that a subscription has been removed; called while the list is locked.
-    pub(super) fn note_removal(&self) {
+    /// Removes a subscription from the locked list, and counts that.
+    pub(super) fn remove_subscription(&self, list: &mut Subscriptions, number: SubscriptionNo) {
+        list.remove(number);
         self.removals.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -22,6 +22,13 @@ struct Held<T> {
     value: Option<T>,
 }
 
+impl<T> Held<T> {
+    /// - [`Error::BadHandle`]: this is behind another handle, or behind none.
+    const fn must_be(&self, handle: Handle) -> Result<(), Error> {
+        if self.handle == handle && handle != 0 { Ok(()) } else { Err(Error::BadHandle) }
+    }
+}
+
 /// One slot. Aligned so that threads with different handles share no cache line.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -131,9 +138,7 @@ impl<T> Table<T> {
     pub(super) fn get(&self, handle: Handle) -> Result<Reading<'_, T>, Error> {
         let entry = self.entry((handle & 0xffff) as usize).ok_or(Error::BadHandle)?;
         let held = entry.read();
-        if held.handle != handle || handle == 0 {
-            return Err(Error::BadHandle);
-        }
+        held.must_be(handle)?;
         RwLockReadGuard::try_map(held, |held| held.value.as_ref()).map_err(|_| Error::BadHandle)
     }
 
@@ -143,9 +148,7 @@ impl<T> Table<T> {
     pub(super) fn get_mut(&self, handle: Handle) -> Result<Writing<'_, T>, Error> {
         let entry = self.entry((handle & 0xffff) as usize).ok_or(Error::BadHandle)?;
         let held = entry.write();
-        if held.handle != handle || handle == 0 {
-            return Err(Error::BadHandle);
-        }
+        held.must_be(handle)?;
         RwLockWriteGuard::try_map(held, |held| held.value.as_mut()).map_err(|_| Error::BadHandle)
     }
 
@@ -164,9 +167,7 @@ impl<T> Table<T> {
     pub(super) fn remove(&self, handle: Handle) -> Result<T, Error> {
         let entry = self.entry((handle & 0xffff) as usize).ok_or(Error::BadHandle)?;
         let mut held = entry.write();
-        if held.handle != handle || handle == 0 {
-            return Err(Error::BadHandle);
-        }
+        held.must_be(handle)?;
         held.handle = 0;
         held.value.take().ok_or(Error::BadHandle)
     }
