@@ -80,10 +80,13 @@ class Error(Exception):
 
     def __init__(self, function: str, number: int) -> None:
         self.function = function
-        self.code: Union[Code, int] = Code(number) if number in Code.__members__.values() else number
-        name = self.code.name if isinstance(self.code, Code) else str(number)
-        super().__init__(f"{function}: SA_AIS_ERR_{name}" if isinstance(self.code, Code)
-                         else f"{function}: code {name}")
+        self.code: Union[Code, int] = number
+        if number in Code.__members__.values():
+            self.code = Code(number)
+            number_or_name = f"SA_AIS_ERR_{self.code.name}"
+        else:
+            number_or_name = f"code {number}"
+        super().__init__(f"{function}: {number_or_name}")
 
 
 # The layouts of saAis.h and saEvt.h.
@@ -333,9 +336,9 @@ class Service:
 
     `library` is the path of libSaEvt.so; by default SAEVT_LIBRARY in the environment, else what the
     loader finds as libSaEvt.so.3. `patience` is for how many seconds a call is tried again when the
-    service answers SA_AIS_ERR_TRY_AGAIN, for example while its daemon starts anew. `release` is what
-    the handle asks for, B.01, B.02 or B.03: later ones are stricter, B.02 about the names of new
-    channels, B.03 about retention times, and only B.03 tells that a node has left its cluster.
+    service answers SA_AIS_ERR_TRY_AGAIN, for example while its daemon starts anew. `release` is
+    what the handle asks for, B.01, B.02 or B.03: later ones are stricter, B.02 about the names of
+    new channels, B.03 about retention times, and only B.03 tells that a node has left its cluster.
     """
 
     def __init__(
