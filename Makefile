@@ -21,6 +21,8 @@ MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/saevt
 # Where Debian's Python looks, for a PREFIX of /usr; elsewhere PYTHONPATH has to name it.
 PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 # The prefix that is built in; differs from PREFIX only for trial installations such as the demo's.
 SAEVT_PREFIX ?= $(PREFIX)
@@ -78,7 +80,7 @@ build/sbin/saevtd: build/cargo.stamp
 # DESTDIR is where a package is collected; the paths inside the files never contain it.
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR) $(SBINDIR) $(INCLUDEDIR)/openais \
-	    $(PKGCONFIGDIR) $(PYTHONDIR) $(DOCDIR)/examples)
+	    $(PKGCONFIGDIR) $(PYTHONDIR) $(UNITDIR) $(SYSUSERSDIR) $(DOCDIR)/examples)
 	$(INSTALL) -m 755 build/lib/$(LIBRARY) $(DESTDIR)$(LIBDIR)/$(LIBRARY)
 	for link in $(LIBRARY_LINKS); do \
 	    ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/$$link || exit 1; done
@@ -88,6 +90,10 @@ install: all
 	for header in $(HEADERS); do \
 	    ln -sf ../$$header $(DESTDIR)$(INCLUDEDIR)/openais/$$header || exit 1; done
 	$(INSTALL) -m 644 bindings/python/saevt.py $(DESTDIR)$(PYTHONDIR)
+	# Nothing starts by these alone: an administrator enables saevtd.socket, or a package does.
+	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/saevtd.service.in > build/saevtd.service
+	$(INSTALL) -m 644 build/saevtd.service packaging/systemd/saevtd.socket $(DESTDIR)$(UNITDIR)
+	$(INSTALL) -m 644 packaging/systemd/saevt.sysusers $(DESTDIR)$(SYSUSERSDIR)/saevt.conf
 	for file in $(PC_FILES); do \
 	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	        -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -104,6 +110,8 @@ install: all
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(LIBRARY) $(LIBRARY_LINKS))
 	rm -f $(DESTDIR)$(SBINDIR)/saevtd $(DESTDIR)$(PYTHONDIR)/saevt.py
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,saevtd.service saevtd.socket)
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/saevt.conf
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(HEADERS) $(addprefix openais/,$(HEADERS)))
 	rm -f $(addprefix $(DESTDIR)$(PKGCONFIGDIR)/,$(PC_FILES))
 	for page in $(MAN_PAGES); do \

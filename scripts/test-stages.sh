@@ -16,6 +16,7 @@ title_of() {
     readme) echo 'the programs in README.md' ;;
     capi) echo 'C programs, one for each function' ;;
     python) echo 'the Python binding' ;;
+    service) echo 'the daemon under a supervisor' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
     instructions) echo 'instructions for one event, against benches/budget.json' ;;
@@ -134,6 +135,11 @@ stage_install() {
     echo 'ok - the Python module is found where it was installed'
     [[ -x $root/opt/saevt/sbin/saevtd && -f $root/opt/saevt/include/openais/saEvt.h ]]
     echo 'ok - daemon and headers are in their places'
+    grep -q '^ExecStart=/opt/saevt/sbin/saevtd$' \
+        "$root/opt/saevt/lib/systemd/system/saevtd.service"
+    [[ -f $root/opt/saevt/lib/systemd/system/saevtd.socket &&
+        -f $root/opt/saevt/lib/sysusers.d/saevt.conf ]]
+    echo 'ok - the units name the installed daemon'
     [[ $(ls "$root") == opt ]]
     echo 'ok - nothing is outside the prefix'
     # Every line of the example that is meant to be used, in use.
@@ -225,6 +231,27 @@ stage_python() {
     need_tool python3 python3
     SAEVT_LIBRARY=$PWD/build/lib/libSaEvt.so SAEVT_DAEMON=$PWD/build/sbin/saevtd \
         SAEVT_INCLUDE=$PWD/include python3 -B $place/test_saevt.py
+}
+
+stage_service() {
+    local unit=build/service-root/saevtd.service
+    need_file tests/service/test_supervised.py build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool python3 python3
+    need_tool systemd-socket-activate systemd ||
+        echo 'skip: a start by systemd: systemd-socket-activate is not installed'
+    SAEVT_LIBRARY=$PWD/build/lib/libSaEvt.so SAEVT_DAEMON=$PWD/build/sbin/saevtd \
+        PYTHONPATH=bindings/python python3 -B tests/service/test_supervised.py
+    if ! need_tool systemd-analyze systemd; then
+        echo 'skip: what the unit lets the daemon do: systemd-analyze is not installed'
+        return 0
+    fi
+    mkdir -p build/service-root
+    sed "s|@SBINDIR@|$PWD/build/sbin|" packaging/systemd/saevtd.service.in > $unit
+    cp packaging/systemd/saevtd.socket build/service-root
+    systemd-analyze verify --man=no $unit build/service-root/saevtd.socket
+    echo 'ok - the units are understood'
+    systemd-analyze security --offline=true --threshold=20 $unit | tail -n 1
+    echo 'ok - the exposure of the daemon is at most 2.0 of 10'
 }
 
 stage_valgrind() {

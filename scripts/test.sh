@@ -16,8 +16,8 @@ cd "$(dirname "$0")/.." || exit 2
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
 readonly logs=build/test-logs
-readonly stages=(format clippy tidy cargo loom build headers install abi readme capi python valgrind
-    asan instructions demo bench-smoke)
+readonly stages=(format clippy tidy cargo loom build headers install abi readme capi python service
+    valgrind asan instructions demo bench-smoke)
 readonly triple=x86_64-unknown-linux-gnu
 
 # shellcheck source=scripts/test-stages.sh

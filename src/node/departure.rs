@@ -271,6 +271,7 @@ impl Server {
             // The link in place of the socket stays.
             return;
         }
+        self.supervisor.ends();
         self.hang_up();
         self.take_last();
         self.note_end();

@@ -16,6 +16,7 @@ pub mod place;
 mod requests;
 mod rest;
 mod starts;
+mod supervisor;
 mod turn;
 mod windows;
 
@@ -33,6 +34,7 @@ use std::collections::VecDeque;
 use std::fmt::Arguments;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use supervisor::Supervisor;
 use windows::Inboxes;
 
 /// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
@@ -92,6 +94,7 @@ struct Server {
     idle_since: Option<Time>,
     /// Of a private daemon that moves when a system service appears.
     departure: Option<Departure>,
+    supervisor: Supervisor,
     /// Everything is at the system service now.
     has_departed: bool,
     /// A move has failed after the programs were left: they are served again from the state.
@@ -163,6 +166,7 @@ impl Server {
             accept_at: None,
             idle_since: Some(now),
             departure: yields.then(|| Departure::new(now)),
+            supervisor: Supervisor::ready(now),
             has_departed: false,
             begins_anew: false,
             inboxes: Inboxes::default(),
@@ -437,6 +441,7 @@ impl Server {
             self.mend_at,
             self.accept_at,
             self.departure.as_ref().map(Departure::due),
+            self.supervisor.due(),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
         ];
@@ -465,6 +470,7 @@ impl Server {
             }
         }
         self.pass_departure();
+        self.supervisor.pass_time(self.now);
         if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
             && since.after(span) <= self.now
         {

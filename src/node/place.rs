@@ -1,6 +1,7 @@
 //! Where the daemon sits: its directory, lock and socket, and what it sheds of who started it.
 
 use super::config::Config;
+use super::supervisor;
 use crate::sys::{descriptor, process, socket};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
@@ -24,6 +25,8 @@ pub struct Place {
     pub listener: OwnedFd,
     /// Becomes readable with SIGTERM or SIGINT.
     pub signals: OwnedFd,
+    /// The socket is a supervisor's, and stays when the daemon goes.
+    is_handed: bool,
     _lock: File,
 }
 
@@ -57,6 +60,22 @@ pub fn take(config: &Config) -> Result<Place, Refusal> {
         std::fs::TryLockError::WouldBlock => Refusal::Taken,
         std::fs::TryLockError::Error(error) => failed("lock", &lock_path, &error),
     })?;
+    let handed = supervisor::listener().map_err(|error| {
+        Refusal::Failed(format!(
+            "the supervisor hands over no listening socket of type SOCK_SEQPACKET: {error}"
+        ))
+    })?;
+    let is_handed = handed.is_some();
+    let listener = match handed {
+        Some(listener) => listener,
+        None => listen(config)?,
+    };
+    let signals = descriptor::termination_signals()
+        .map_err(|error| Refusal::Failed(format!("cannot wait for signals: {error}")))?;
+    Ok(Place { listener, signals, is_handed, _lock: lock })
+}
+
+fn listen(config: &Config) -> Result<OwnedFd, Refusal> {
     let path = &config.socket;
     clear_stale(path)?;
     let listener = socket::listen(path).map_err(|error| failed("listen on", path, &error))?;
@@ -64,9 +83,7 @@ pub fn take(config: &Config) -> Result<Place, Refusal> {
         std::fs::set_permissions(path, Permissions::from_mode(config.socket_mode))
             .map_err(|error| failed("set the permissions of", path, &error))?;
     }
-    let signals = descriptor::termination_signals()
-        .map_err(|error| Refusal::Failed(format!("cannot wait for signals: {error}")))?;
-    Ok(Place { listener, signals, _lock: lock })
+    Ok(listener)
 }
 
 impl Place {
@@ -79,9 +96,10 @@ impl Place {
         std::fs::rename(&link, socket)
     }
 
-    /// Removes the socket's name, so that programs see at once that nobody is there.
+    /// Removes the socket's name, so that programs see at once that nobody is there; not that of a
+    /// supervisor, who starts a daemon for the next one that connects.
     pub(super) fn leave(&self, config: &Config) {
-        if !is_abstract(&config.socket) {
+        if !self.is_handed && !is_abstract(&config.socket) {
             // Gone already is as good as removed.
             let _ = std::fs::remove_file(&config.socket);
         }

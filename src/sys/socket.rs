@@ -3,7 +3,7 @@
 use super::descriptor::{checked, owned};
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -46,6 +46,38 @@ pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     checked(unsafe { libc::bind(socket.as_raw_fd(), at, length) })?;
     // SAFETY: the call takes numbers only.
     checked(unsafe { libc::listen(socket.as_raw_fd(), 1024) })?;
+    Ok(socket)
+}
+
+/// Takes over a listening socket that whoever started this process has made, and makes it
+/// non-blocking and close-on-exec.
+///
+/// # Errors
+///
+/// `InvalidData`: it is not a listening `AF_UNIX` packet socket.
+pub fn adopt_listener(listener: RawFd) -> io::Result<OwnedFd> {
+    let mut listens: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `listens` has `length` bytes and both live through the call.
+    checked(unsafe {
+        libc::getsockopt(
+            listener,
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut listens).cast(),
+            &raw mut length,
+        )
+    })?;
+    // SAFETY: `getsockopt` has shown that it is open, and it is nobody else's: it was inherited.
+    let socket = unsafe { OwnedFd::from_raw_fd(listener) };
+    check_packet_socket(socket.as_fd())?;
+    if listens == 0 {
+        return Err(io::Error::from(io::ErrorKind::InvalidData));
+    }
+    // SAFETY: the call takes numbers only.
+    checked(unsafe { libc::fcntl(listener, libc::F_SETFL, libc::O_NONBLOCK) })?;
+    // SAFETY: the call takes numbers only.
+    checked(unsafe { libc::fcntl(listener, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     Ok(socket)
 }
 
