@@ -7,7 +7,7 @@
 #   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
 #   make bench                   measures beside peers; BENCH_RUNS, BENCH_SECONDS, BENCH_ONLY, ...
-#   make install PREFIX=/usr     also DESTDIR, LIBDIR, INCLUDEDIR, MANDIR; never touches /etc
+#   make install PREFIX=/usr     also DESTDIR, LIBDIR, MANDIR, PYTHONDIR, ...; never touches /etc
 #
 # Packagers: give the same PREFIX to `make` and to `make install`. It is built into the library as
 # the last place to look for saevtd when it is not beside the library.
@@ -19,6 +19,8 @@ SBINDIR ?= $(PREFIX)/sbin
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/saevt
+# Where Debian's Python looks, for a PREFIX of /usr; elsewhere PYTHONPATH has to name it.
+PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 # The prefix that is built in; differs from PREFIX only for trial installations such as the demo's.
 SAEVT_PREFIX ?= $(PREFIX)
@@ -76,7 +78,7 @@ build/sbin/saevtd: build/cargo.stamp
 # DESTDIR is where a package is collected; the paths inside the files never contain it.
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR) $(SBINDIR) $(INCLUDEDIR)/openais \
-	    $(PKGCONFIGDIR) $(DOCDIR)/examples)
+	    $(PKGCONFIGDIR) $(PYTHONDIR) $(DOCDIR)/examples)
 	$(INSTALL) -m 755 build/lib/$(LIBRARY) $(DESTDIR)$(LIBDIR)/$(LIBRARY)
 	for link in $(LIBRARY_LINKS); do \
 	    ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/$$link || exit 1; done
@@ -85,6 +87,7 @@ install: all
 	# Programs written for openais may include <openais/saEvt.h>.
 	for header in $(HEADERS); do \
 	    ln -sf ../$$header $(DESTDIR)$(INCLUDEDIR)/openais/$$header || exit 1; done
+	$(INSTALL) -m 644 bindings/python/saevt.py $(DESTDIR)$(PYTHONDIR)
 	for file in $(PC_FILES); do \
 	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	        -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -100,7 +103,7 @@ install: all
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(LIBRARY) $(LIBRARY_LINKS))
-	rm -f $(DESTDIR)$(SBINDIR)/saevtd
+	rm -f $(DESTDIR)$(SBINDIR)/saevtd $(DESTDIR)$(PYTHONDIR)/saevt.py
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(HEADERS) $(addprefix openais/,$(HEADERS)))
 	rm -f $(addprefix $(DESTDIR)$(PKGCONFIGDIR)/,$(PC_FILES))
 	for page in $(MAN_PAGES); do \

@@ -15,6 +15,7 @@ title_of() {
     abi) echo 'the built library, and programs built for older ones' ;;
     readme) echo 'the programs in README.md' ;;
     capi) echo 'C programs, one for each function' ;;
+    python) echo 'the Python binding' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
     instructions) echo 'instructions for one event, against benches/budget.json' ;;
@@ -113,6 +114,7 @@ stage_headers() {
 stage_install() {
     local root=$PWD/build/install-root name libdir=/opt/saevt/lib64
     need_tool pkg-config pkg-config
+    need_tool python3 python3
     rm -rf "$root"
     make --no-print-directory all
     make --no-print-directory install DESTDIR="$root" PREFIX=/opt/saevt LIBDIR="$libdir" \
@@ -127,6 +129,9 @@ stage_install() {
             xargs) == "-I/opt/saevt/include -L$libdir -lSaEvt" ]]
         echo "ok - pkg-config $name gives the installed places"
     done
+    python3 -B -c 'import saevt' 2> /dev/null && return 1
+    PYTHONPATH=$root/opt/saevt/lib/python3/dist-packages python3 -B -c 'import saevt'
+    echo 'ok - the Python module is found where it was installed'
     [[ -x $root/opt/saevt/sbin/saevtd && -f $root/opt/saevt/include/openais/saEvt.h ]]
     echo 'ok - daemon and headers are in their places'
     [[ $(ls "$root") == opt ]]
@@ -212,6 +217,14 @@ programs_without_memory_limit() {
 
 stage_capi() {
     run_programs build/lib build/sbin/saevtd "$(programs)"
+}
+
+stage_python() {
+    local place=bindings/python
+    need_file $place/saevt.py $place/test_saevt.py build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool python3 python3
+    SAEVT_LIBRARY=$PWD/build/lib/libSaEvt.so SAEVT_DAEMON=$PWD/build/sbin/saevtd \
+        SAEVT_INCLUDE=$PWD/include python3 -B $place/test_saevt.py
 }
 
 stage_valgrind() {

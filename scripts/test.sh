@@ -16,8 +16,8 @@ cd "$(dirname "$0")/.." || exit 2
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
 readonly logs=build/test-logs
-readonly stages=(format clippy tidy cargo loom build headers install abi readme capi valgrind asan
-    instructions demo bench-smoke)
+readonly stages=(format clippy tidy cargo loom build headers install abi readme capi python valgrind
+    asan instructions demo bench-smoke)
 readonly triple=x86_64-unknown-linux-gnu
 
 # shellcheck source=scripts/test-stages.sh
@@ -48,10 +48,12 @@ need_file() {
     done
 }
 
-# Tests that a log tells of: cargo's summaries, lines `ok - CHECK`, programs `ok NAME (N checks)`.
+# Tests that a log tells of: cargo's summaries, lines `ok - CHECK`, programs `ok NAME (N checks)`,
+# tests in Python.
 count_tests() {
     awk '/^test result: / { for (i = 2; i <= NF; i++) if ($i ~ /^passed/) sum += $(i - 1) }
          /^ok - / { sum++ }
+         /^test_[a-z_]+ .* \.\.\. ok$/ { sum++ }
          /^ok [a-z_]+ \([0-9]+ checks\)/ { sum++ }
          END { print sum + 0 }' "$1"
 }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The two programs in README.md, as a reader would take them: compiled, run, and heard.
+# The programs in README.md, as a reader would take them: compiled, run, and heard.
 #
 #   tests/readme.sh [LIBRARY-DIRECTORY]     default build/lib; run from the top of the tree
 #
@@ -24,6 +24,7 @@ extract() {
     awk -v work="$work" '
         /^```c$/ { getline first; split(first, words, " "); file = work "/" words[2] }
         /^```c$/ { print first > file; next }
+        /^```python$/ { file = work "/program.py"; next }
         /^```$/ { file = ""; next }
         file != "" { print > file }' README.md
 }
@@ -52,3 +53,8 @@ heard '^waiting$'
 timeout 60 "$work/publisher"
 heard '^event [0-9]*: dinner is ready$'
 echo 'ok - the subscriber of README.md hears its publisher'
+
+SAEVT_LIBRARY=$directory/libSaEvt.so PYTHONPATH=bindings/python timeout 60 python3 -B \
+    "$work/program.py" > "$work/python"
+grep -q '^[0-9]* dinner is ready$' "$work/python"
+echo 'ok - the Python of README.md hears itself'

@@ -38,8 +38,17 @@ impl Source {
 /// Every source file of the tree, in any language.
 fn sources() -> Vec<Source> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders =
-        ["src", "tests", "benches", "fuzz", "examples", "capi-tests", "include", "scripts"];
+    let folders = [
+        "src",
+        "tests",
+        "benches",
+        "fuzz",
+        "examples",
+        "capi-tests",
+        "include",
+        "scripts",
+        "bindings",
+    ];
     let mut paths = Vec::new();
     for folder in folders {
         collect(&top.join(folder), &mut paths);
