@@ -20,6 +20,7 @@ use SaEvt::link::record::{IN_HEADER, InHeader, InKind};
 use SaEvt::sys::{descriptor, memory, process, socket};
 use SaEvt::wire::{Body, MESSAGE_BYTES_MAX, Reply, Request, reply};
 use std::fs::File;
+use std::io::Seek;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::process::Command;
@@ -98,6 +99,8 @@ struct Node {
     dice: Dice,
     inbox: Option<(File, Inbox, OwnedFd)>,
     kept: Vec<OwnedFd>,
+    /// Files that were handed out as bells, in which nobody shall write.
+    files: Vec<File>,
     instance: u64,
     subscription: u32,
 }
@@ -155,6 +158,11 @@ impl Node {
             5 => rights.reverse(),
             6 => rights.insert(0, descriptor::eventfd().unwrap()),
             7 => rights.insert(0, memory::sealed(c"other", 4096).unwrap()),
+            9 if rights.pop().is_some() => {
+                let file = File::from(memory::sealed(c"no bell", 64).unwrap());
+                rights.push(file.try_clone().unwrap().into());
+                self.files.push(file);
+            }
             8 if message.len() > 16 => {
                 let at = 8 + self.dice.below(message.len() - 15);
                 message[at..at + 8].fill(0xff);
@@ -217,7 +225,7 @@ impl Node {
     }
 
     /// Serves until the program hangs up or the dice say so.
-    fn serve(mut self) {
+    fn serve(&mut self) {
         let mut buffer = vec![0; MESSAGE_BYTES_MAX];
         loop {
             wild::wait_for(self.control.as_fd(), libc::POLLIN);
@@ -268,8 +276,12 @@ fn a_program_outlives_whatever_its_daemon_says() {
             seed += 1;
             let dice = Dice(seed);
             let kept = Vec::new();
-            let (inbox, instance, subscription) = (None, 0, 0);
-            Node { control, dice, inbox, kept, instance, subscription }.serve();
+            let (inbox, instance, subscription, files) = (None, 0, 0, Vec::new());
+            let mut node = Node { control, dice, inbox, kept, files, instance, subscription };
+            node.serve();
+            for mut file in &node.files {
+                assert_eq!(file.stream_position().unwrap(), 0, "written to at link {seed}");
+            }
         }
     }
     let status = program.wait().unwrap();

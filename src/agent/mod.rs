@@ -27,6 +27,7 @@ use crate::evt::{
     Priority, Span, SubscriptionId,
 };
 use crate::link::inbox::Inbox;
+use crate::sys::socket;
 use crate::wire::Body;
 pub use events::Data;
 use events::Event;
@@ -153,6 +154,7 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> 
     received.reply.code?;
     let descriptors = received.descriptors;
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::NoResources)?;
+    socket::check_packet_socket(bell.as_fd()).map_err(|_| Error::Library)?;
     let inbox = Inbox::reopen(memory.as_fd()).map_err(|_| Error::NoMemory)?;
     Ok(Opened { inbox, memory, bell, by: received.by })
 }

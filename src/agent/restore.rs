@@ -171,6 +171,7 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
         return Err(Error::Library);
     };
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::Library)?;
+    descriptor::check_eventfd(bell.as_fd()).map_err(|_| Error::Library)?;
     let outbox =
         Outbox::open(memory.as_fd(), outbox_bytes as usize).map_err(|_| Error::NoMemory)?;
     let limits: Limits = *limits;
@@ -279,6 +280,7 @@ fn bring_back(dialogue: &mut Dialogue, link: &Link) -> Result<Told, Error> {
     let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
     reply.code?;
     let bell = descriptors.pop().ok_or(Error::Library)?;
+    descriptor::check_eventfd(bell.as_fd()).map_err(|_| Error::Library)?;
     let libraries: Vec<Arc<Library>> =
         link.libraries.lock().values().filter_map(Weak::upgrade).collect();
     let mut bells = Vec::new();
@@ -309,6 +311,7 @@ fn restore_library(
         return Ok(None);
     }
     let bell = descriptors.pop().ok_or(Error::Library)?;
+    socket::check_packet_socket(bell.as_fd()).map_err(|_| Error::Library)?;
     restored.libraries.push(Arc::clone(library));
     for instance in instances {
         restore_instance(dialogue, library, &instance)?;

@@ -21,6 +21,20 @@ pub fn eventfd() -> io::Result<OwnedFd> {
     owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
 }
 
+/// Checks that a received descriptor is nothing that a write could change or wait for, as it would
+/// with a file or a pipe: an object of the kernel without a name, such as an eventfd, that does not
+/// block. The others of that kind refuse the write.
+pub fn check_eventfd(descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a stat structure is plain numbers, for which zero is a value.
+    let mut status: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `status` lives through the call.
+    checked(unsafe { libc::fstat(descriptor.as_raw_fd(), &raw mut status) })?;
+    // SAFETY: the call takes numbers only.
+    let flags = checked(unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFL) })?;
+    let right = status.st_mode & libc::S_IFMT == 0 && flags & libc::O_NONBLOCK != 0;
+    if right { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
+}
+
 /// Makes an eventfd readable. A full counter means that it is readable already.
 pub fn raise(eventfd: BorrowedFd<'_>) {
     let one = 1_u64;
