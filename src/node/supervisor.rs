@@ -1,5 +1,6 @@
 //! What a supervisor gives the daemon and wants to hear of it: systemd's `Type=notify`, its
-//! watchdog and its socket activation, by the environment that it sets. Without one nothing happens.
+//! watchdog and its socket activation, by the environment that it sets. Without a supervisor
+//! nothing happens.
 #![allow(clippy::disallowed_methods)] // A driver.
 
 use super::log;
