@@ -1,7 +1,7 @@
 """The AIS Event Service in Python: publish and receive events through libSaEvt.so.
 
 One file, without dependencies: it may be copied beside a script. It uses the C library by ctypes,
-so it works with every service that the library finds, and with any libSaEvt.so of release B.03.
+so it works with every service that the library finds, and with any other libSaEvt.so.
 
     import saevt
 
@@ -32,10 +32,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Deque, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
-__all__ = [
-    "FOREVER", "Channel", "Code", "Error", "Event", "Filter", "Service", "any_pattern", "exact",
-    "prefix", "suffix",
-]
+__all__ = ["FOREVER", "Channel", "Code", "Error", "Event", "Filter", "Service", "any_pattern",
+           "exact", "prefix", "suffix"]
 
 #: Retention time of an event that is kept until it is cleared.
 FOREVER = float("inf")
@@ -145,13 +143,17 @@ _FUNCTIONS: Dict[str, List[type]] = {
     "saEvtEventAttributesGet": [_HANDLE, _POINTER(_PatternArray), _POINTER(ctypes.c_uint8),
                                 _POINTER(_TIME), _POINTER(_Name), _POINTER(_TIME),
                                 _POINTER(ctypes.c_uint64)],
-    "saEvtEventPatternFree": [_HANDLE, _POINTER(_Pattern)],
     "saEvtEventDataGet": [_HANDLE, ctypes.c_void_p, _POINTER(ctypes.c_uint64)],
     "saEvtEventPublish": [_HANDLE, ctypes.c_void_p, ctypes.c_uint64, _POINTER(ctypes.c_uint64)],
     "saEvtEventSubscribe": [_HANDLE, _POINTER(_FilterArray), ctypes.c_uint32],
     "saEvtEventUnsubscribe": [_HANDLE, ctypes.c_uint32],
     "saEvtEventRetentionTimeClear": [_HANDLE, ctypes.c_uint64],
 }
+
+
+_FREE = ctypes.CDLL(None).free
+_FREE.argtypes = [ctypes.c_void_p]
+_FREE.restype = None
 
 
 def _load(path: Optional[str]) -> ctypes.CDLL:
@@ -341,12 +343,8 @@ class Service:
     new channels, B.03 about retention times, and only B.03 tells that a node has left its cluster.
     """
 
-    def __init__(
-        self,
-        library: Optional[str] = None,
-        patience: float = 10.0,
-        release: str = "B.01",
-    ) -> None:
+    def __init__(self, library: Optional[str] = None, patience: float = 10.0,
+                 release: str = "B.01") -> None:
         self._library = _load(library)
         self._patience = patience
         self._channels: Dict[int, Channel] = {}
@@ -435,14 +433,13 @@ class Service:
 
     def _try(self, name: str, *arguments: object) -> None:
         """Calls a function of the library, again while it says so."""
-        function = getattr(self._library, name)
         deadline = time.monotonic() + self._patience
         while True:
-            code = function(*arguments)
-            if code == Code.OK:
-                return
-            if code != Code.TRY_AGAIN or time.monotonic() >= deadline:
-                raise Error(name, code)
+            try:
+                return self._check(name, *arguments)
+            except Error as error:
+                if error.code != Code.TRY_AGAIN or time.monotonic() >= deadline:
+                    raise
             time.sleep(_RETRY_PAUSE)
 
     def _subscription(self, channel: Channel) -> int:
@@ -474,8 +471,10 @@ class Service:
                     ctypes.byref(identifier))
         shown = (array.patterns[index] for index in range(array.number))
         patterns = tuple(ctypes.string_at(each.bytes, each.size) for each in shown)
-        if array.patterns:
-            self._check("saEvtEventPatternFree", event, array.patterns)
+        # As in release B.01, which every library knows: by free(), each and then the array.
+        for index in range(array.number):
+            _FREE(array.patterns[index].bytes)
+        _FREE(array.patterns)
         data, size = ctypes.create_string_buffer(max(length, 1)), ctypes.c_uint64(length)
         if length:
             self._check("saEvtEventDataGet", event, data, ctypes.byref(size))
