@@ -145,7 +145,7 @@ fn requests_that_cost_much_leave_the_others_their_turns() {
     let mut crowd = Crowd::gather(&daemon);
     let other = other(&daemon, &crowd);
     // More than the window holds: the rest is queued, and to unsubscribe goes through all of it.
-    for _ in 0..4 {
+    for _ in 0..11 {
         publish(&mut crowd.publisher);
     }
     crowd.publisher.send(Body::Credit { events: 1, bytes: 64 });

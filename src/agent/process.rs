@@ -10,7 +10,7 @@ use super::patterns::PatternTable;
 use super::table::{Reading, Table, Writing};
 use crate::evt::Error;
 use crate::sys::memory::{ForkMark, Leaked};
-use crate::sys::{descriptor, process};
+use crate::sys::{descriptor, inherited, process};
 use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -54,11 +54,12 @@ pub(super) fn forget_descriptor(number: RawFd) {
     }
 }
 
-/// Runs in the child of a fork, before anything else does: closes the copies of the parent's
-/// descriptors and forgets its state, which is leaked since its locks may be held by threads that
-/// do not exist here.
+/// Runs in the child of a fork, before anything else does: unmaps the parent's memory, closes the
+/// copies of its descriptors and forgets its state, which is leaked since its locks may be held by
+/// threads that do not exist here.
 extern "C" fn in_child() {
     CURRENT.move_to(&LEFT);
+    inherited::unmap();
     for (index, word) in NOTED.iter().enumerate() {
         let mut bits = word.swap(0, Ordering::Relaxed);
         while bits != 0 {
@@ -77,6 +78,7 @@ pub(super) fn current() -> Result<&'static Process, Error> {
     }
     let stale = CURRENT.get();
     if CURRENT.replace(stale, Box::new(Process::new()?)) {
+        inherited::note_mappings();
         process::at_fork(in_child);
     }
     existing().ok_or(Error::Library)
