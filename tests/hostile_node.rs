@@ -118,7 +118,7 @@ impl Node {
             }
             Body::LibraryOpen { .. } => {
                 let (memory, inbox) = Inbox::create(RING_BYTES).unwrap();
-                let (bell, other) = socket::pair().unwrap();
+                let (bell, other) = descriptor::bell().unwrap();
                 let file = File::from(memory.try_clone().unwrap());
                 self.inbox = Some((file, inbox, bell));
                 (reply::Body::None, vec![memory, other])
@@ -211,8 +211,7 @@ impl Node {
             file.write_all_at(&word.to_le_bytes(), place).unwrap();
         }
         if inbox.agent_bell().must_ring() {
-            // A full or closed bell is the program's affair.
-            let _ = socket::send(bell.as_fd(), &[1], &[]);
+            descriptor::raise(bell.as_fd());
         }
     }
 

@@ -9,7 +9,6 @@ use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
 use crate::sys::descriptor;
-use crate::sys::socket::{self, Ring};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -226,8 +225,7 @@ impl Library {
         Ok(SelectionObject { set, raised: false, unread })
     }
 
-    /// The node has gone: its bell would report its end for ever. The bell of a newer connection
-    /// stays.
+    /// The node has gone, and with it what its bell watches. The bell of a newer connection stays.
     pub(super) fn disconnected(&self, connection: &Connection) {
         let mut reader = self.reader.lock();
         if let Some(object) = &reader.object {
@@ -242,7 +240,7 @@ impl Library {
     pub(super) fn reconnected(&self, bell: OwnedFd, connection: &Connection) -> io::Result<()> {
         let mut reader = self.reader.lock();
         if !self.link.is_present(connection) {
-            // Gone again; this bell would report its end for ever.
+            // Gone again.
             return Ok(());
         }
         if let Some(object) = &reader.object {
@@ -278,8 +276,9 @@ impl Library {
         let bell = self.inbox.agent_bell();
         let mut reader = self.reader.lock();
         // A sleeper is rung once. A ring that is on its way only now will wake it in vain.
-        let rings = usize::from(bell.stay_awake());
-        reader.take_rings(if in_vain { usize::MAX } else { rings });
+        if bell.stay_awake() || in_vain {
+            reader.take_rings();
+        }
         // The last look comes after falling asleep: either it sees a new record, or the node sees
         // that this program sleeps and rings.
         let stuck = lending::end(self, &mut reader).is_err();
@@ -289,7 +288,7 @@ impl Library {
         };
         if pending {
             if bell.stay_awake() {
-                reader.take_rings(1);
+                reader.take_rings();
             }
             reader.raise();
         } else {
@@ -358,17 +357,10 @@ impl Reader {
         }
     }
 
-    /// Takes rings off the bell, at most so many.
-    fn take_rings(&mut self, most: usize) {
-        for _ in 0..most {
-            let Some(bell) = &self.bell else { return };
-            match socket::take_ring(bell.as_fd()) {
-                Ring::Taken => {}
-                Ring::None => return,
-                // A dying node closes one descriptor after the other. The end of the control
-                // socket will wake this program; the end of the bell would do so for ever.
-                Ring::End => self.drop_bell(),
-            }
+    /// Takes rings off the bell.
+    fn take_rings(&self) {
+        if let Some(bell) = &self.bell {
+            descriptor::hear(bell.as_fd());
         }
     }
 

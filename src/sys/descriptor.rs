@@ -1,7 +1,7 @@
 //! Descriptors to wait on: poll, epoll, eventfd, timerfd, and what kind a descriptor is.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Turns the result of a system call into an error or a value.
 pub(super) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -19,6 +19,23 @@ pub(super) fn owned(result: libc::c_int) -> io::Result<OwnedFd> {
 pub fn eventfd() -> io::Result<OwnedFd> {
     // SAFETY: the call takes numbers only.
     owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
+}
+
+/// Makes a bell: an eventfd for who rings, by [`raise`], and an epoll set for who is rung, which is
+/// readable from a ring until [`hear`]. The set watches the eventfd for edges and is no way to it,
+/// so whoever has the set cannot make a ring wait.
+pub fn bell() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (bell, heard) = (eventfd()?, epoll()?);
+    let edges = (libc::EPOLLIN | libc::EPOLLET) as u32;
+    epoll_add(heard.as_fd(), bell.as_raw_fd(), edges, 0)?;
+    Ok((bell, heard))
+}
+
+/// Takes all rings off the epoll set of a bell. Never waits.
+pub fn hear(bell: BorrowedFd<'_>) {
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // SAFETY: `event` lives through the call and is the one entry that is asked for.
+    unsafe { libc::epoll_wait(bell.as_raw_fd(), &raw mut event, 1, 0) };
 }
 
 /// Makes an eventfd readable. A full counter means that it is readable already.
