@@ -258,12 +258,21 @@ pub fn event_allocate(channel: Handle) -> Result<Handle, Error> {
 
 /// Frees an event. Errors: `BadHandle`.
 pub fn event_free(event: Handle) -> Result<(), Error> {
-    if current::with(|library| lending::record_of(library, event).map(lending::Record::free))
-        .is_some()
-    {
+    let free = |library: &Library| lending::record_of(library, event).map(lending::Record::free);
+    if current::with(free).is_some() {
         return Ok(());
     }
-    let (mut seat, parts) = process::of_lent_event_mut(event)?;
+    let (mut seat, parts) = process::of_event_mut(event)?;
+    if !seat.events.has(parts) {
+        let library = Arc::clone(&seat.instance.library);
+        // The reader is locked before a seat.
+        drop(seat);
+        if free(&library).is_some() {
+            return Ok(());
+        }
+        // Somebody else may have had it put in the table meanwhile.
+        (seat, _) = process::of_event_mut(event)?;
+    }
     let freed = seat.events.remove(parts)?;
     drop(seat);
     if freed.gave_patterns
