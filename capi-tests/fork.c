@@ -80,6 +80,31 @@ static int child_initializes_afresh(void)
     return status_of_checks();
 }
 
+/* How many ranges of memory this process shares with the daemon. */
+static int shared_ranges(void)
+{
+    char line[512];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    NEED(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        found += strstr(line, "memfd:saevt") != NULL;
+    fclose(maps);
+    return found;
+}
+
+static int child_counts_shared_ranges(void)
+{
+    CHECK_EQ_REC(0, shared_ranges());
+    return status_of_checks();
+}
+
+static void a_child_has_none_of_the_memory(void)
+{
+    CHECK_REC(shared_ranges() > 0);
+    run_child(child_counts_shared_ranges);
+}
+
 static int child_closes_every_descriptor(void)
 {
     int descriptor;
@@ -226,6 +251,8 @@ int main(int argc, char **argv)
     subscribe_all(channel, 1);
     parent_still_works("parent");
     run_child(child_uses_inherited_handles);
+    parent_still_works("parent");
+    a_child_has_none_of_the_memory();
     parent_still_works("parent");
     run_child(child_exits_at_once);
     parent_still_works("parent");

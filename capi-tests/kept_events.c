@@ -239,6 +239,41 @@ static void another_thread_frees_it_in_the_callback(void)
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
 }
 
+/* What only a callback has seen is an event like any other, until it is freed. */
+static void publish_then_free(SaEvtEventHandleT event, SaSizeT size)
+{
+    SaEvtEventIdT id = 0;
+    SaSizeT given = MOST;
+    CHECK_AIS(SA_AIS_OK, saEvtEventPublish(event, wanted, size, &id));
+    CHECK(id > SA_EVT_EVENTID_LOST);
+    CHECK_AIS(SA_AIS_OK, saEvtEventDataGet(event, room, &given));
+    CHECK(given == size && memcmp(room, wanted, size) == 0);
+    CHECK_AIS(SA_AIS_OK, saEvtEventFree(event));
+    in_callback = check_and_free;
+}
+
+static void free_then_publish(SaEvtEventHandleT event, SaSizeT size)
+{
+    SaEvtEventIdT id = 0;
+    CHECK_AIS(SA_AIS_OK, saEvtEventFree(event));
+    CHECK_AIS(SA_AIS_ERR_BAD_HANDLE, saEvtEventPublish(event, wanted, size, &id));
+    CHECK_AIS(SA_AIS_ERR_BAD_HANDLE, saEvtEventDataGet(event, room, &size));
+    CHECK_AIS(SA_AIS_ERR_BAD_HANDLE,
+              saEvtEventAttributesGet(event, NULL, NULL, NULL, NULL, NULL, &id));
+    CHECK_AIS(SA_AIS_ERR_BAD_HANDLE, saEvtEventFree(event));
+}
+
+static void it_is_published_in_its_callback_and_gone_when_it_is_freed(void)
+{
+    begin(publish_then_free);
+    publish_number(7, 5000);
+    await(2);
+    in_callback = free_then_publish;
+    publish_number(7, 5000);
+    await(3);
+    CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
+}
+
 static void close_then_read(SaEvtEventHandleT event, SaSizeT size)
 {
     CHECK_AIS(SA_AIS_OK, saEvtChannelClose(channel));
@@ -392,6 +427,7 @@ int main(int argc, char **argv)
     a_kept_event_is_read_and_published_afterwards();
     an_outer_event_is_read_after_a_nested_dispatch();
     another_thread_frees_it_in_the_callback();
+    it_is_published_in_its_callback_and_gone_when_it_is_freed();
     its_channel_and_its_library_may_end_in_the_callback();
     very_many_are_kept();
     threads_read_what_others_dispatch_beside_them();

@@ -6,8 +6,11 @@
 mod wild;
 
 use SaEvt::evt::{Attributes, EventId, InstanceNo, Name, OpenFlags, Priority, SubscriptionNo};
-use SaEvt::sys::socket;
+use SaEvt::sys::{descriptor, socket};
 use SaEvt::wire::{Body, Request};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use wild::{Client, Daemon, Handle, LIBRARY, Witness, all, answer, instance, subscription_to_all};
 
@@ -145,7 +148,7 @@ fn requests_that_cost_much_leave_the_others_their_turns() {
     let mut crowd = Crowd::gather(&daemon);
     let other = other(&daemon, &crowd);
     // More than the window holds: the rest is queued, and to unsubscribe goes through all of it.
-    for _ in 0..4 {
+    for _ in 0..11 {
         publish(&mut crowd.publisher);
     }
     crowd.publisher.send(Body::Credit { events: 1, bytes: 64 });
@@ -210,4 +213,24 @@ fn who_reads_no_replies_makes_the_daemon_hold_few_descriptors() {
     }
     assert!(daemon.is_alive());
     witness.sees_that_all_is_well();
+}
+
+#[test]
+fn a_bell_gives_no_way_to_hold_up_who_rings() {
+    let mut daemon = Daemon::start("ring");
+    let mut witness = Witness::new(&daemon);
+    let client = Client::connect(&daemon);
+    let handle = client.library(LIBRARY);
+    client.open(LIBRARY, instance(), "witness", all());
+    client.subscribe_to_all(instance());
+    fcntl(&handle.bell, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let mut bell = File::from(handle.bell.try_clone().unwrap());
+    assert!(bell.write_all(&(u64::MAX - 1).to_le_bytes()).is_err());
+    for _ in 0..3 {
+        handle.inbox.agent_bell().fall_asleep();
+        witness.sees_that_all_is_well();
+        wild::wait_for(handle.bell.as_fd(), libc::POLLIN);
+        descriptor::hear(handle.bell.as_fd());
+    }
+    assert!(client.is_linked() && daemon.is_alive());
 }

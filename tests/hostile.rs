@@ -19,6 +19,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixDatagram;
 use wild::{Client, Daemon, LIBRARY, Witness, all, ask, hello, instance, memory_bytes};
 
 /// A request that any program may make at any time.
@@ -107,8 +108,8 @@ fn memory_that_is_not_ours_is_refused() {
     let unsealed = memfd_create(c"unsealed", MFdFlags::MFD_ALLOW_SEALING).unwrap();
     File::from(unsealed.try_clone().unwrap()).set_len(bytes as u64).unwrap();
     let small = memory::sealed(c"small", bytes / 2).unwrap();
-    let (packet, _other) = socket::pair().unwrap();
-    let mut offered = vec![file, unsealed, small, packet, descriptor::eventfd().unwrap()];
+    let (packet, _other) = UnixDatagram::pair().unwrap();
+    let mut offered = vec![file, unsealed, small, packet.into(), descriptor::eventfd().unwrap()];
     let huge = MFdFlags::MFD_ALLOW_SEALING | MFdFlags::MFD_HUGETLB;
     if let Ok(huge) = memfd_create(c"huge", huge) {
         offered.push(huge);

@@ -52,6 +52,11 @@ impl Callbacks for Listener {
         });
         assert_eq!((read, copy.len() as u64), (Ok(data_bytes), data_bytes));
         let patterns = agent::attributes(event, |view| Ok(view.attributes.patterns().count()));
+        if patterns == Err(Error::Library) {
+            // Its attributes are no block, which is judged only now. It has gone.
+            assert_eq!(agent::event_free(event), Err(Error::BadHandle));
+            return;
+        }
         assert!(patterns.is_ok());
         // Every event outlives its callback, and ends with its channel if not by the next one.
         let kept = KEPT.swap(event, Ordering::Relaxed);
@@ -121,7 +126,7 @@ impl Node {
             }
             Body::LibraryOpen { .. } => {
                 let (memory, inbox) = Inbox::create(RING_BYTES).unwrap();
-                let (bell, other) = socket::pair().unwrap();
+                let (bell, other) = descriptor::bell().unwrap();
                 let file = File::from(memory.try_clone().unwrap());
                 self.inbox = Some((file, inbox, bell));
                 (reply::Body::None, vec![memory, other])
@@ -219,8 +224,7 @@ impl Node {
             file.write_all_at(&word.to_le_bytes(), place).unwrap();
         }
         if inbox.agent_bell().must_ring() {
-            // A full or closed bell is the program's affair.
-            let _ = socket::send(bell.as_fd(), &[1], &[]);
+            descriptor::raise(bell.as_fd());
         }
     }
 

@@ -13,7 +13,7 @@ from bench import Service, memory_of, median, pin
 
 # Parts in which the ping-pong is measured while the flood goes on.
 PART_MS = 1000
-# What the daemon may hold at its limits: 16 MiB of queued bytes, 10 000 records, rings of 1 MiB.
+# What the daemon may hold at its limits: 16 MiB of queued bytes, 10 000 records, rings of 4 MiB.
 DAEMON_MIB_MAX = 64
 TIMES_OF_HOG_MAX = 2
 TIMES_OF_QUIET_MAX = 1.5

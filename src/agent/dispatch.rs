@@ -3,16 +3,15 @@
 
 use super::connection::Received;
 use super::events::{Event, Received as ReceivedEvent};
-use super::instance::{Instance, Seat};
-use super::lending;
+use super::instance::Instance;
 use super::library::{Completion, Library, Reader};
-use super::table::Writing;
-use super::{DispatchFlags, Handle};
+use super::reading::{Found, advance, peek};
+use super::{DispatchFlags, Handle, current, lending};
 use crate::evt::{
-    Attributes, AttributesRef, Error, EventId, InstanceNo, Name, Priority, Span, SubscriptionId,
+    Attributes, AttributesRef, Error, EventId, Name, Priority, Span, SubscriptionId,
     SubscriptionNo, Time,
 };
-use crate::link::record::{InHeader, InKind};
+use crate::link::record::InKind;
 use crate::sys::clock;
 use crate::wire::{Body, Reply, reply};
 use std::sync::Arc;
@@ -94,6 +93,7 @@ impl Extent {
 
     /// Whether there may be more to do: callbacks are left, or records that were pending at the
     /// start are unread.
+    #[inline]
     fn goes_on(&self, library: &Library) -> bool {
         let unread = |priority: &Priority| {
             let read = library.inbox.ring(*priority).read();
@@ -130,9 +130,9 @@ fn refill(library: &Library) -> Option<u64> {
 fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error> {
     let mut ran = 0;
     let mut outcome = Ok(());
-    let mut recent = Recent::default();
+    let _dispatching = current::enter(library);
     while extent.goes_on(library) && !library.is_finalized() {
-        match next(library, ran == 0, extent, &mut recent) {
+        match next(library, ran == 0, extent) {
             Ok(Some(callback)) => {
                 call(library, callback);
                 if !library.is_of_this_process() {
@@ -175,7 +175,6 @@ fn next(
     library: &Arc<Library>,
     first: bool,
     extent: &mut Extent,
-    recent: &mut Recent,
 ) -> Result<Option<Callback>, Error> {
     if library.opening.load(Ordering::Acquire) > 0
         && let Some(connection) = library.link.connection()
@@ -185,7 +184,7 @@ fn next(
     if let Some(completion) = opened(library, extent) {
         return Ok(Some(completion));
     }
-    if let Some(callback) = take(library, extent, recent)? {
+    if let Some(callback) = take(library, extent)? {
         return Ok(Some(callback));
     }
     if !first {
@@ -194,7 +193,7 @@ fn next(
     attend(library);
     match opened(library, extent) {
         Some(completion) => Ok(Some(completion)),
-        None => take(library, extent, recent),
+        None => take(library, extent),
     }
 }
 
@@ -220,70 +219,69 @@ fn attend(library: &Library) {
 ///
 /// What waits in the node at a higher priority than the window's next record comes first, so the
 /// window is filled before.
-fn take(
-    library: &Arc<Library>,
-    extent: &mut Extent,
-    recent: &mut Recent,
-) -> Result<Option<Callback>, Error> {
+fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>, Error> {
     let mut refills = REFILLS_MOST;
     loop {
         let mut reader = library.reader.lock();
         lending::end(library, &mut reader)?;
-        let found = peek(library, &mut reader, recent);
-        let highest = found.as_ref().map_or(Priority::LEVELS, |found| found.priority.index());
-        if refills > 0 && library.inbox.has_backlog_above(highest) {
+        let found = peek(library, &mut reader);
+        let highest = if found { reader.found.priority.index() } else { Priority::LEVELS };
+        if library.inbox.has_backlog_above(highest) && refills > 0 {
             drop(reader);
             refills = if refill(library).is_some() { refills - 1 } else { 0 };
             continue;
         }
-        let Some(found) = found else {
+        if !found {
             if std::mem::take(&mut reader.nonsense) {
                 drop(reader);
                 return Err(broken(library));
             }
             return Ok(None);
-        };
-        let Found { priority, position, header, subscription } = found;
-        let end = position + u64::from(header.bytes);
-        let Some((instance, mut seat)) = recent.seat(library) else {
+        }
+        let lost = reader.found.header.kind == InKind::Lost;
+        let added =
+            if lost { lose(library, &mut reader) } else { lending::begin(library, &mut reader) };
+        let (priority, end) = (reader.found.priority, reader.found.end());
+        // No room in the program: the record stays where it is.
+        let Some(event) = added.map_err(|_| Error::TryAgain)? else {
             // Closed just now.
             advance(library, &mut reader, priority, end);
             continue;
         };
-        let lost = header.kind == InKind::Lost;
-        let added = if lost {
-            lost_event(header.publish_time)
-                .and_then(|event| seat.events.add(Event::Received(event)))
-        } else {
-            seat.events.lend(&library.inbox, priority, position, &header)
-        };
-        drop(seat);
-        let event = match added {
-            Ok(event) => event,
-            Err(Error::Library) => {
-                advance(library, &mut reader, priority, end);
-                drop(reader);
-                return Err(broken(library));
-            }
-            // No room in the program: the record stays where it is.
-            Err(_) => return Err(Error::TryAgain),
-        };
         if lost {
             advance(library, &mut reader, priority, end);
-        } else {
-            lending::begin(&mut reader, instance, priority, end, event);
         }
-        let until = retained_until(&header);
-        let sweep = until
-            .is_some_and(|until| instance.had.lock().note(EventId(header.id), until, &reader.at));
+        let Found { ref header, subscription, .. } = reader.found;
+        let data_bytes = if lost { 0 } else { u64::from(header.data_bytes) };
+        let sweep = if header.retention > 0 { note_had(&reader) } else { None };
         drop(reader);
         extent.count(priority, end);
-        if sweep {
-            forget_gone(instance);
+        if let Some(instance) = sweep {
+            forget_gone(&instance);
         }
-        let data_bytes = if lost { 0 } else { u64::from(header.data_bytes) };
         return Ok(Some(Callback::Delivered { subscription, event, data_bytes }));
     }
+}
+
+/// Makes a lost-event for the open instance that was found. `None` if it has been closed just now.
+#[cold]
+fn lose(library: &Library, reader: &mut Reader) -> Result<Option<Handle>, Error> {
+    let Some(instance) = reader.recent.instance() else { return Ok(None) };
+    let event = Event::Received(lost_event(reader.found.header.publish_time)?);
+    match library.process.channels.get_mut(instance.handle) {
+        Ok(mut seat) => seat.events.add(event).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Notes a retained event that the open instance that was found is given now. Gives the instance
+/// when it is time to look which of the noted ones are gone.
+fn note_had(reader: &Reader) -> Option<Arc<Instance>> {
+    let instance = reader.recent.instance()?;
+    let header = &reader.found.header;
+    let until = clock::elapsed().after(Span(header.left));
+    let sweep = instance.had.lock().note(EventId(header.id), until, &reader.at);
+    sweep.then(|| Arc::clone(instance))
 }
 
 /// The node has written what cannot be: this link to it ends. No lock is held by the caller.
@@ -292,112 +290,6 @@ fn broken(library: &Library) -> Error {
         library.link.down(&connection);
     }
     Error::Library
-}
-
-/// A record that would be called back.
-pub(super) struct Found {
-    priority: Priority,
-    position: u64,
-    header: InHeader,
-    subscription: SubscriptionId,
-}
-
-/// The open instance and subscription of the record before, which most often are those of the next
-/// one as well.
-#[derive(Default)]
-pub(super) struct Recent {
-    instance: Option<Arc<Instance>>,
-    /// The subscription, its number in the program, and how often the instance had lost one then.
-    subscription: Option<(SubscriptionNo, SubscriptionId, u32)>,
-}
-
-impl Recent {
-    /// The open instance of a number, if it is still one of this library handle.
-    fn find(&mut self, library: &Library, number: InstanceNo) -> Option<&Instance> {
-        if self.instance.as_ref().is_none_or(|instance| instance.number != number) {
-            let seat = library.process.channels.at(number.slot() as usize)?;
-            let own =
-                seat.instance.number == number && seat.instance.library.number == library.number;
-            self.instance = own.then(|| Arc::clone(&seat.instance));
-            self.subscription = None;
-        }
-        self.instance.as_deref().filter(|instance| !instance.is_closed())
-    }
-
-    /// What the program calls a subscription of the instance that was found last; `None` if it has
-    /// left.
-    fn subscription(&mut self, number: SubscriptionNo) -> Option<SubscriptionId> {
-        let instance = self.instance.as_ref()?;
-        let removals = instance.removals();
-        if let Some((known, id, then)) = self.subscription
-            && known == number
-            && then == removals
-        {
-            return Some(id);
-        }
-        let id = instance.subscriptions.lock().id_of(number)?;
-        self.subscription = Some((number, id, removals));
-        Some(id)
-    }
-
-    /// The instance that was found last, with its events to be changed; `None` if it was closed.
-    fn seat<'a>(&'a self, library: &'a Library) -> Option<(&'a Instance, Writing<'a, Seat>)> {
-        let instance = self.instance.as_ref()?;
-        let seat = library.process.channels.at_mut(instance.slot)?;
-        Arc::ptr_eq(&seat.instance, instance).then_some((instance, seat))
-    }
-}
-
-/// The next record that would be called back; passes over those that nobody wants any more.
-pub(super) fn peek(library: &Library, reader: &mut Reader, recent: &mut Recent) -> Option<Found> {
-    for priority in Priority::ALL {
-        loop {
-            let at = reader.at[priority.index()];
-            let (position, header) = match library.inbox.next(priority, at) {
-                Ok(Some(found)) => found,
-                Ok(None) => break,
-                Err(_) => {
-                    // The window cannot be trusted: take what is said to be there as read.
-                    let written = library.inbox.ring(priority).written();
-                    reader.at[priority.index()] = written;
-                    reader.nonsense = true;
-                    library.inbox.ring(priority).advance(written);
-                    break;
-                }
-            };
-            if let Some(subscription) = judge(library, &header, recent) {
-                return Some(Found { priority, position, header, subscription });
-            }
-            advance(library, reader, priority, position + u64::from(header.bytes));
-        }
-    }
-    None
-}
-
-/// For which subscription a record is; `None` when nobody wants it any more. Its open instance is
-/// then the one that `recent` has found last.
-fn judge(library: &Library, header: &InHeader, recent: &mut Recent) -> Option<SubscriptionId> {
-    let instance = recent.find(library, InstanceNo(header.instance))?;
-    if header.retention > 0 && instance.had.lock().contains(EventId(header.id)) {
-        return None;
-    }
-    match header.kind {
-        InKind::Lost => instance.subscriptions.lock().first(),
-        InKind::Event => recent.subscription(SubscriptionNo(header.subscription)),
-        InKind::Pad | InKind::Withdrawn => None,
-    }
-}
-
-/// When the retention of a record's event ends; `None` if it has none.
-fn retained_until(header: &InHeader) -> Option<Time> {
-    (header.retention > 0).then(|| clock::elapsed().after(Span(header.left)))
-}
-
-/// Passes over records, none of which is lent, and gives them back.
-fn advance(library: &Library, reader: &mut Reader, priority: Priority, end: u64) {
-    debug_assert!(reader.lending.is_none(), "its record would be given back too");
-    reader.at[priority.index()] = end;
-    library.inbox.ring(priority).advance(end);
 }
 
 fn lost_event(noticed: i64) -> Result<ReceivedEvent, Error> {

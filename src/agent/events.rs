@@ -67,8 +67,21 @@ enum Place<'a> {
     Lent(Part<'a>),
 }
 
-impl Data<'_> {
+impl<'a> Data<'a> {
+    /// Those of a record in `inbox`.
+    #[inline]
+    pub(super) const fn lent(
+        inbox: &'a Inbox,
+        priority: Priority,
+        position: u64,
+        header: &InHeader,
+    ) -> Self {
+        let InHeader { attributes_bytes, data_bytes, .. } = *header;
+        Self(Place::Lent(inbox.part(priority, position, attributes_bytes, data_bytes)))
+    }
+
     /// How many bytes.
+    #[inline]
     #[must_use]
     pub const fn bytes(&self) -> usize {
         match &self.0 {
@@ -78,6 +91,7 @@ impl Data<'_> {
     }
 
     /// Copies them to `to`, which is as long.
+    #[inline]
     pub fn copy_to(&self, to: &mut [MaybeUninit<u8>]) {
         match &self.0 {
             Place::Own(bytes) => {
@@ -103,8 +117,6 @@ pub(super) struct Freed {
     pub(super) kept: Option<Event>,
     /// Pattern arrays were given out for it.
     pub(super) gave_patterns: bool,
-    /// Its record is not needed any more.
-    pub(super) was_lent: bool,
 }
 
 #[derive(Debug)]
@@ -159,8 +171,6 @@ impl EventTable {
         Ok(slot)
     }
 
-    // Inline, so that an event is made where it stays.
-    #[inline(always)]
     fn fill(&mut self, slot: usize, event: Event) -> Handle {
         let place = &mut self.slots[slot];
         place.check = place.check.wrapping_add(1);
@@ -169,25 +179,37 @@ impl EventTable {
         EventHandle { instance_slot, slot, check: place.check }.encode()
     }
 
-    /// Adds the event of a record, whose data stay in the record.
+    /// Reserves a slot for an event that is put there later. Gives its number and the check that
+    /// was the last one there.
+    ///
+    /// - [`Error::NoResources`], [`Error::NoMemory`]: as [`EventTable::add`].
+    pub(super) fn reserve(&mut self) -> Result<(usize, u32), Error> {
+        let slot = self.free_slot()?;
+        Ok((slot, self.slots[slot].check))
+    }
+
+    /// Puts the event of a record in the slot that was reserved for it; its data stay in the
+    /// record.
     ///
     /// - [`Error::Library`]: its attributes are no block.
-    /// - [`Error::NoResources`], [`Error::NoMemory`]: as [`EventTable::add`].
-    pub(super) fn lend(
+    /// - [`Error::NoMemory`].
+    pub(super) fn put(
         &mut self,
+        event: EventHandle,
         inbox: &Inbox,
         priority: Priority,
         position: u64,
         header: &InHeader,
-    ) -> Result<Handle, Error> {
+    ) -> Result<(), Error> {
         let InHeader { attributes_bytes, data_bytes, .. } = *header;
         let mut block = std::mem::take(&mut self.spare);
         block.clear();
         block.try_reserve_exact(attributes_bytes as usize).map_err(|_| Error::NoMemory)?;
         inbox.part(priority, position, 0, attributes_bytes).append_to(&mut block);
         AttributesRef::parse(&block).map_err(|_| Error::Library)?;
-        let slot = self.free_slot()?;
-        let event = Event::Received(Received {
+        let place = self.slots.get_mut(event.slot).ok_or(Error::Library)?;
+        place.check = event.check;
+        place.event = Some(Event::Received(Received {
             block,
             attributes_bytes,
             priority,
@@ -195,8 +217,8 @@ impl EventTable {
             publish_time: header.publish_time,
             id: EventId(header.id),
             lent: Some(Lent { position, data_bytes }),
-        });
-        Ok(self.fill(slot, event))
+        }));
+        Ok(())
     }
 
     /// The record of an event that was lent is not needed afterwards: if the event is there still,
@@ -223,12 +245,19 @@ impl EventTable {
         }
     }
 
+    #[inline]
     fn find(&self, handle: EventHandle) -> Result<usize, Error> {
         let place = self.slots.get(handle.slot).ok_or(Error::BadHandle)?;
         let right = place.check & EVENT_CHECK_MASK == handle.check && place.event.is_some();
         if right { Ok(handle.slot) } else { Err(Error::BadHandle) }
     }
 
+    /// Whether an event is there.
+    pub(super) fn has(&self, handle: EventHandle) -> bool {
+        self.find(handle).is_ok()
+    }
+
+    #[inline]
     pub(super) fn get(&self, handle: EventHandle) -> Result<&Event, Error> {
         let slot = self.find(handle)?;
         self.slots[slot].event.as_ref().ok_or(Error::BadHandle)
@@ -256,9 +285,9 @@ impl EventTable {
             let block = std::mem::take(block);
             place.event = None;
             self.use_again(block);
-            return Ok(Freed { kept: None, gave_patterns, was_lent: true });
+            return Ok(Freed { kept: None, gave_patterns });
         }
-        Ok(Freed { kept: place.event.take(), gave_patterns, was_lent: false })
+        Ok(Freed { kept: place.event.take(), gave_patterns })
     }
 }
 
@@ -302,11 +331,18 @@ mod tests {
             header
         }
 
+        /// Has a table put the event of a record in a slot.
+        fn put(&self, table: &mut EventTable, header: &InHeader) -> Result<EventHandle, Error> {
+            let (slot, check) = table.reserve()?;
+            let check = check.wrapping_add(1) & EVENT_CHECK_MASK;
+            let event = EventHandle { instance_slot: table.instance_slot, slot, check };
+            table.put(event, &self.0, Priority::LOWEST, 0, header).map(|()| event)
+        }
+
         /// Has a table lend an event of this window.
         fn lend(&self, table: &mut EventTable, attributes: &[u8], data: &[u8]) -> EventHandle {
             let header = self.write(attributes, data);
-            let handle = table.lend(&self.0, Priority::LOWEST, 0, &header).unwrap();
-            EventHandle::decode(handle).unwrap()
+            self.put(table, &header).unwrap()
         }
 
         fn data_of(&self, table: &EventTable, event: EventHandle) -> Vec<u8> {
@@ -344,14 +380,14 @@ mod tests {
         let Ok(Event::Received(received)) = table.get(event) else { panic!("it is there") };
         assert_eq!(received.packed_attributes(), packed(b"first"), "what was judged stays");
         assert_eq!((received.id, received.publish_time), (EventId(2000), 5));
-        assert!(!table.remove(event).unwrap().was_lent);
+        assert!(table.remove(event).unwrap().kept.is_some());
     }
 
     #[test]
     fn the_block_of_an_event_that_was_freed_while_lent_serves_the_next() {
         let (window, mut table) = (Window::new(), table());
         let event = window.lend(&mut table, &packed(b"a longer pattern"), b"data");
-        assert!(table.remove(event).unwrap().was_lent);
+        assert!(table.remove(event).unwrap().kept.is_none());
         table.keep(event, &window.0).unwrap();
         let block = table.spare.as_ptr();
         assert!(table.spare.capacity() >= packed(b"a longer pattern").len());
@@ -373,8 +409,7 @@ mod tests {
     fn attributes_that_are_no_block_are_refused() {
         let (window, mut table) = (Window::new(), table());
         let header = window.write(b"no block", b"data");
-        let lent = table.lend(&window.0, Priority::LOWEST, 0, &header);
-        assert_eq!(lent, Err(Error::Library));
+        assert_eq!(window.put(&mut table, &header), Err(Error::Library));
         let event = window.lend(&mut table, &packed(b"pattern"), b"data");
         assert_eq!(window.data_of(&table, event), b"data");
     }

@@ -1,7 +1,7 @@
 //! One open instance of a channel, as the program's side keeps it.
 
 use super::events::EventTable;
-use super::handles::Draw;
+use super::handles::{Draw, EVENT_CHECK_MASK, EventHandle};
 use super::library::Library;
 use super::table::Taken;
 use super::{Handle, Version};
@@ -13,7 +13,7 @@ use crate::sys::process;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Retained events of which an instance remembers that it had them, before it asks the node which
 /// of them are gone.
@@ -180,6 +180,9 @@ pub(super) struct Instance {
     pub(super) had: Mutex<Had>,
     /// How often a subscription has been removed from the list.
     removals: AtomicU32,
+    /// The slot that is reserved for the next event that is lent, plus one, in the upper half, and
+    /// the check of the last one there below. Changed only with the reader locked.
+    reserved: AtomicU64,
     closed: AtomicBool,
 }
 
@@ -209,6 +212,7 @@ impl Instance {
             subscriptions: Mutex::default(),
             had: Mutex::default(),
             removals: AtomicU32::new(0),
+            reserved: AtomicU64::new(0),
             closed: AtomicBool::new(false),
         }
     }
@@ -234,6 +238,28 @@ impl Instance {
     /// How often a subscription has been removed.
     pub(super) fn removals(&self) -> u32 {
         self.removals.load(Ordering::Acquire)
+    }
+
+    /// A handle for the next event that is lent; `None` if no slot is reserved for it.
+    #[inline]
+    pub(super) fn next_event(&self) -> Option<EventHandle> {
+        let reserved = self.reserved.load(Ordering::Relaxed);
+        let slot = (reserved >> 32).checked_sub(1)? as usize;
+        let check = (reserved as u32).wrapping_add(1);
+        self.reserved.store(reserved >> 32 << 32 | u64::from(check), Ordering::Relaxed);
+        Some(EventHandle { instance_slot: self.slot, slot, check: check & EVENT_CHECK_MASK })
+    }
+
+    /// Reserves a slot with its last check; gives the first handle.
+    pub(super) fn reserve(&self, (slot, check): (usize, u32)) -> EventHandle {
+        let check = check.wrapping_add(1);
+        self.reserved.store((slot as u64 + 1) << 32 | u64::from(check), Ordering::Relaxed);
+        EventHandle { instance_slot: self.slot, slot, check: check & EVENT_CHECK_MASK }
+    }
+
+    /// An event is in the reserved slot to stay: the next one needs another.
+    pub(super) fn reserved_is_used(&self) {
+        self.reserved.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn close(&self) {

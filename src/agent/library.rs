@@ -1,15 +1,14 @@
 //! One library handle: its window, its selection object, and what waits to be called back.
 
 use super::connection::{Connection, PendingOpen};
-use super::dispatch::Recent;
 use super::instance::Instance;
 use super::lending::{self, Lending};
 use super::link::Link;
+use super::reading::{Found, Recent};
 use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
 use crate::sys::descriptor;
-use crate::sys::socket::{self, Ring};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -78,14 +77,17 @@ struct SelectionObject {
 }
 
 /// Where the reader stands, and what wakes it. One thread at a time.
-#[derive(Debug)]
 pub(super) struct Reader {
     /// Next position to read, by priority.
     pub(super) at: [u64; Priority::LEVELS],
     /// The node wrote what cannot be; the next dispatch says so.
     pub(super) nonsense: bool,
+    /// The record that was found last.
+    pub(super) found: Found,
+    /// What it is for.
+    pub(super) recent: Recent,
     /// The record that is read and not given back.
-    pub(super) lending: Option<Lending>,
+    pub(super) lending: Lending,
     bell: Option<OwnedFd>,
     /// The number of the connection that the bell came with.
     bell_of: u64,
@@ -101,8 +103,6 @@ pub(super) struct Library {
     pub(super) inbox: Inbox,
     pub(super) memory: OwnedFd,
     pub(super) reader: Mutex<Reader>,
-    /// The event that is lent has been freed. Set with its seat locked.
-    pub(super) returned: AtomicBool,
     pub(super) instances: Mutex<BTreeMap<usize, Arc<Instance>>>,
     pub(super) completions: Completions,
     /// Asynchronous opens without a reply.
@@ -144,12 +144,13 @@ impl Library {
             reader: Mutex::new(Reader {
                 at: [0; 4],
                 nonsense: false,
-                lending: None,
+                found: Found::default(),
+                recent: Recent::default(),
+                lending: Lending::none(),
                 bell: Some(parts.bell),
                 bell_of: parts.bell_of,
                 object: None,
             }),
-            returned: AtomicBool::new(false),
             instances: Mutex::new(BTreeMap::new()),
             completions: Completions::default(),
             opening: AtomicUsize::new(0),
@@ -174,6 +175,8 @@ impl Library {
         self.finalized.store(true, Ordering::Release);
         let mut reader = self.reader.lock();
         reader.raise();
+        // It holds this handle.
+        reader.recent = Recent::default();
         if let (Some(object), Ok(ended)) = (&reader.object, self.process.ended()) {
             // Without memory for it, what has just been raised wakes all but one who is on its way
             // into a wait at this very moment.
@@ -226,8 +229,7 @@ impl Library {
         Ok(SelectionObject { set, raised: false, unread })
     }
 
-    /// The node has gone: its bell would report its end for ever. The bell of a newer connection
-    /// stays.
+    /// The node has gone, and with it what its bell watches. The bell of a newer connection stays.
     pub(super) fn disconnected(&self, connection: &Connection) {
         let mut reader = self.reader.lock();
         if let Some(object) = &reader.object {
@@ -242,7 +244,7 @@ impl Library {
     pub(super) fn reconnected(&self, bell: OwnedFd, connection: &Connection) -> io::Result<()> {
         let mut reader = self.reader.lock();
         if !self.link.is_present(connection) {
-            // Gone again; this bell would report its end for ever.
+            // Gone again.
             return Ok(());
         }
         if let Some(object) = &reader.object {
@@ -278,18 +280,22 @@ impl Library {
         let bell = self.inbox.agent_bell();
         let mut reader = self.reader.lock();
         // A sleeper is rung once. A ring that is on its way only now will wake it in vain.
-        let rings = usize::from(bell.stay_awake());
-        reader.take_rings(if in_vain { usize::MAX } else { rings });
+        if bell.stay_awake() || in_vain {
+            reader.take_rings();
+        }
         // The last look comes after falling asleep: either it sees a new record, or the node sees
         // that this program sleeps and rings.
         let stuck = lending::end(self, &mut reader).is_err();
+        if reader.recent.instance().is_some_and(|instance| instance.is_closed()) && !stuck {
+            reader.recent = Recent::default();
+        }
         let pending = stuck || self.has_pending(&mut reader) || {
             bell.fall_asleep();
             self.has_pending(&mut reader)
         };
         if pending {
             if bell.stay_awake() {
-                reader.take_rings(1);
+                reader.take_rings();
             }
             reader.raise();
         } else {
@@ -318,7 +324,7 @@ impl Library {
         {
             return true;
         }
-        super::dispatch::peek(self, reader, &mut Recent::default()).is_some() || reader.nonsense
+        super::reading::peek(self, reader) || reader.nonsense
     }
 
     /// Waits until the selection object is readable.
@@ -358,17 +364,10 @@ impl Reader {
         }
     }
 
-    /// Takes rings off the bell, at most so many.
-    fn take_rings(&mut self, most: usize) {
-        for _ in 0..most {
-            let Some(bell) = &self.bell else { return };
-            match socket::take_ring(bell.as_fd()) {
-                Ring::Taken => {}
-                Ring::None => return,
-                // A dying node closes one descriptor after the other. The end of the control
-                // socket will wake this program; the end of the bell would do so for ever.
-                Ring::End => self.drop_bell(),
-            }
+    /// Takes rings off the bell.
+    fn take_rings(&self) {
+        if let Some(bell) = &self.bell {
+            descriptor::hear(bell.as_fd());
         }
     }
 

@@ -8,7 +8,7 @@ use super::restore::Restored;
 use crate::evt::node::IdBlock;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
-use crate::link::outring::{Refused, Slot};
+use crate::link::outring::{OutRing, Refused, Slot};
 use crate::sys::{clock, descriptor};
 use crate::wire::request::Block;
 use crate::wire::{Barrier, Body, Request};
@@ -340,30 +340,38 @@ impl Link {
         }
     }
 
-    /// Reserves room for a record of `bytes` bytes, and with it the next event identifier: none is
-    /// used up by an attempt that finds no room. The node keeps a block on offer in the outbox and
-    /// is never behind by more records than a block has identifiers, so that this asks nobody.
+    /// Reserves room in `ring` for a record of `bytes` bytes, and with it the next event
+    /// identifier: none is used up by an attempt that finds no room. The node keeps a block on
+    /// offer in the outbox and is never behind by more records than a block has identifiers, so
+    /// that this asks nobody.
+    #[inline(always)]
     pub(super) fn reserve(
         &self,
-        priority: Priority,
+        ring: OutRing<'_>,
         bytes: u64,
     ) -> Result<(EventId, Slot), Refused> {
         let mut ids = self.ids.lock();
         if ids.next == ids.end {
-            let first = self.outbox.take_block();
-            if first == 0 {
-                return Err(Refused::Full);
-            }
-            let end = first.checked_add(u64::from(IdBlock::COUNT)).ok_or(Refused::Nonsense)?;
-            (ids.next, ids.end) = (first, end);
-            ids.blocks.push_back((EventId(first), IdBlock::COUNT));
-            if ids.blocks.len() > BLOCKS_KEPT {
-                ids.blocks.pop_front();
-            }
+            self.take_block(&mut ids)?;
         }
-        let slot = self.outbox.ring(priority).reserve(bytes)?;
+        let slot = ring.reserve(bytes)?;
         ids.next += 1;
         Ok((EventId(ids.next - 1), slot))
+    }
+
+    #[cold]
+    fn take_block(&self, ids: &mut Ids) -> Result<(), Refused> {
+        let first = self.outbox.take_block();
+        if first == 0 {
+            return Err(Refused::Full);
+        }
+        let end = first.checked_add(u64::from(IdBlock::COUNT)).ok_or(Refused::Nonsense)?;
+        (ids.next, ids.end) = (first, end);
+        ids.blocks.push_back((EventId(first), IdBlock::COUNT));
+        if ids.blocks.len() > BLOCKS_KEPT {
+            ids.blocks.pop_front();
+        }
+        Ok(())
     }
 
     /// The blocks that records in the outbox have, or will have, identifiers of.

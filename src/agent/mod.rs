@@ -7,6 +7,7 @@
 
 mod channels;
 mod connection;
+mod current;
 mod dispatch;
 mod events;
 mod handles;
@@ -19,6 +20,7 @@ mod patterns;
 mod place;
 mod process;
 mod publish;
+mod reading;
 mod restore;
 mod table;
 
@@ -27,7 +29,6 @@ use crate::evt::{
     Priority, Span, SubscriptionId,
 };
 use crate::link::inbox::Inbox;
-use crate::sys::socket;
 use crate::wire::Body;
 pub use events::Data;
 use events::Event;
@@ -154,7 +155,6 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> 
     received.reply.code?;
     let descriptors = received.descriptors;
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::NoResources)?;
-    socket::check_packet_socket(bell.as_fd()).map_err(|_| Error::Library)?;
     let inbox = Inbox::reopen(memory.as_fd()).map_err(|_| Error::NoMemory)?;
     Ok(Opened { inbox, memory, bell, by: received.by })
 }
@@ -258,12 +258,22 @@ pub fn event_allocate(channel: Handle) -> Result<Handle, Error> {
 
 /// Frees an event. Errors: `BadHandle`.
 pub fn event_free(event: Handle) -> Result<(), Error> {
-    let (mut seat, parts) = process::of_event_mut(event)?;
-    let freed = seat.events.remove(parts)?;
-    if freed.was_lent {
-        // While the seat is locked, so that it is said before the next event is lent.
-        seat.instance.library.returned.store(true, Ordering::Release);
+    let free = |library: &Library| lending::record_of(library, event).map(lending::Record::free);
+    if current::with(free).is_some() {
+        return Ok(());
     }
+    let (mut seat, parts) = process::of_event_mut(event)?;
+    if !seat.events.has(parts) {
+        let library = Arc::clone(&seat.instance.library);
+        // The reader is locked before a seat.
+        drop(seat);
+        if free(&library).is_some() {
+            return Ok(());
+        }
+        // Somebody else may have had it put in the table meanwhile.
+        (seat, _) = process::of_event_mut(event)?;
+    }
+    let freed = seat.events.remove(parts)?;
     drop(seat);
     if freed.gave_patterns
         && let Some(process) = process::existing()
@@ -286,7 +296,7 @@ pub fn attributes_set(
     retention: Span,
     attributes: impl FnOnce(AttributesRef<'_>) -> Result<Attributes, Error>,
 ) -> Result<(), Error> {
-    let (mut seat, parts) = process::of_event_mut(event)?;
+    let (mut seat, parts) = process::of_lent_event_mut(event)?;
     let Seat { instance, events } = &mut *seat;
     let limits = &instance.library.link.limits;
     let Event::Allocated { attributes: present, priority: old_priority, retention: old_retention } =
@@ -310,7 +320,7 @@ pub fn attributes<R>(
     event: Handle,
     read: impl FnOnce(EventView<'_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
-    let (seat, parts) = process::of_event(event)?;
+    let (seat, parts) = process::of_lent_event(event)?;
     match seat.events.get(parts)? {
         Event::Allocated { attributes, priority, retention } => read(EventView {
             attributes: attributes.view(),
@@ -332,7 +342,7 @@ pub fn attributes<R>(
 /// Remembers that `patterns` (an address) with `number` entries was given out for `event`, so that
 /// [`patterns_forget`] can tell. Overwrites an older entry of the same address.
 pub fn patterns_remember(event: Handle, patterns: usize, number: u64) -> Result<(), Error> {
-    let (mut seat, parts) = process::of_event_mut(event)?;
+    let (mut seat, parts) = process::of_lent_event_mut(event)?;
     let process = process::existing().ok_or(Error::BadHandle)?;
     seat.events.note_patterns(parts)?;
     process.patterns.lock().remember(event, patterns, number);
@@ -342,7 +352,7 @@ pub fn patterns_remember(event: Handle, patterns: usize, number: u64) -> Result<
 /// Takes back what [`patterns_remember`] noted: the number of entries. Errors: `BadHandle`;
 /// `InvalidParam` if the address was not given out for this event.
 pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
-    let (seat, parts) = process::of_event(event)?;
+    let (seat, parts) = process::of_lent_event(event)?;
     seat.events.get(parts)?;
     let process = process::existing().ok_or(Error::BadHandle)?;
     process.patterns.lock().forget(event, patterns)
@@ -351,7 +361,17 @@ pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
 /// Lets `read` look at the data of a received event. Errors: `BadHandle` (also for an allocated
 /// event), and what `read` returns.
 pub fn data<R>(event: Handle, read: impl FnOnce(Data<'_>) -> Result<R, Error>) -> Result<R, Error> {
-    let (seat, parts) = process::of_event(event)?;
+    let mut read = Some(read);
+    let in_record = current::with(|library| {
+        let record = lending::record_of(library, event)?;
+        read.take().map(|read| read(record.data()))
+    });
+    let read = match (in_record, read) {
+        (None, Some(read)) => read,
+        (Some(result), _) => return result,
+        (None, None) => return Err(Error::Library),
+    };
+    let (seat, parts) = process::of_lent_event(event)?;
     match seat.events.get(parts)? {
         Event::Allocated { .. } => Err(Error::BadHandle),
         Event::Received(received) => read(received.data(&seat.instance.library.inbox)),

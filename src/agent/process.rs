@@ -5,12 +5,13 @@ use super::Handle;
 use super::handles::{EventHandle, Kind};
 use super::instance::{Instance, Seat};
 use super::joining::LinkPlace;
+use super::lending;
 use super::library::Library;
 use super::patterns::PatternTable;
 use super::table::{Reading, Table, Writing};
 use crate::evt::Error;
 use crate::sys::memory::{ForkMark, Leaked};
-use crate::sys::{descriptor, process};
+use crate::sys::{descriptor, inherited, process};
 use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -54,11 +55,12 @@ pub(super) fn forget_descriptor(number: RawFd) {
     }
 }
 
-/// Runs in the child of a fork, before anything else does: closes the copies of the parent's
-/// descriptors and forgets its state, which is leaked since its locks may be held by threads that
-/// do not exist here.
+/// Runs in the child of a fork, before anything else does: unmaps the parent's memory, closes the
+/// copies of its descriptors and forgets its state, which is leaked since its locks may be held by
+/// threads that do not exist here.
 extern "C" fn in_child() {
     CURRENT.move_to(&LEFT);
+    inherited::unmap();
     for (index, word) in NOTED.iter().enumerate() {
         let mut bits = word.swap(0, Ordering::Relaxed);
         while bits != 0 {
@@ -77,12 +79,14 @@ pub(super) fn current() -> Result<&'static Process, Error> {
     }
     let stale = CURRENT.get();
     if CURRENT.replace(stale, Box::new(Process::new()?)) {
+        inherited::note_mappings();
         process::at_fork(in_child);
     }
     existing().ok_or(Error::Library)
 }
 
 /// The state of this process if it has one.
+#[inline]
 pub(super) fn existing() -> Option<&'static Process> {
     CURRENT.get().filter(|process| process.mark.holds())
 }
@@ -133,11 +137,37 @@ pub(super) fn seat_mut(handle: Handle) -> Result<Writing<'static, Seat>, Error> 
 }
 
 /// The open instance an event handle belongs to, with its events, and the parts of the handle.
+#[inline]
 pub(super) fn of_event(handle: Handle) -> Result<(Reading<'static, Seat>, EventHandle), Error> {
     let parts = EventHandle::decode(handle).ok_or(Error::BadHandle)?;
     let process = existing().ok_or(Error::BadHandle)?;
     let seat = process.channels.at(parts.instance_slot).ok_or(Error::BadHandle)?;
     Ok((seat, parts))
+}
+
+/// As [`of_event`], for an event that may be lent: then it is put in the table first.
+///
+/// - [`Error::NoMemory`], [`Error::Library`]: it could not be.
+pub(super) fn of_lent_event(
+    handle: Handle,
+) -> Result<(Reading<'static, Seat>, EventHandle), Error> {
+    let (seat, parts) = of_event(handle)?;
+    if seat.events.has(parts) {
+        return Ok((seat, parts));
+    }
+    let library = Arc::clone(&seat.instance.library);
+    // The reader is locked before a seat.
+    drop(seat);
+    lending::into_table(&library, handle)?;
+    of_event(handle)
+}
+
+/// As [`of_lent_event`], for events to be changed.
+pub(super) fn of_lent_event_mut(
+    handle: Handle,
+) -> Result<(Writing<'static, Seat>, EventHandle), Error> {
+    drop(of_lent_event(handle)?);
+    of_event_mut(handle)
 }
 
 /// As [`of_event`], for events to be changed.

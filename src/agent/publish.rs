@@ -2,8 +2,9 @@
 
 use super::events::Event;
 use super::handles::EventHandle;
-use super::instance::Instance;
+use super::instance::{Instance, Seat};
 use super::link::{Link, request_deadline};
+use super::table::Reading;
 use super::{Handle, process, restore};
 use crate::evt::{Error, EventId, OpenFlags, Priority, Span};
 use crate::link::outring::Refused;
@@ -26,6 +27,26 @@ struct Plan {
 /// Publishes an event with `data`.
 pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
     let (seat, parts) = process::of_event(event)?;
+    match publish_of(seat, parts, data) {
+        // Nothing has happened.
+        Err(Error::BadHandle) => publish_lent(event, data),
+        outcome => outcome,
+    }
+}
+
+/// Publishes an event that may be lent, so that only its record knows it.
+#[cold]
+fn publish_lent(event: Handle, data: &[u8]) -> Result<EventId, Error> {
+    let (seat, parts) = process::of_lent_event(event)?;
+    publish_of(seat, parts, data)
+}
+
+#[inline(always)]
+fn publish_of(
+    seat: Reading<'static, Seat>,
+    parts: EventHandle,
+    data: &[u8],
+) -> Result<EventId, Error> {
     let (plan, attributes) = plan_of(seat.events.get(parts)?);
     let instance = &seat.instance;
     if !instance.flags.contains(OpenFlags::PUBLISHER) {
@@ -52,6 +73,7 @@ pub(super) fn publish(event: Handle, data: &[u8]) -> Result<EventId, Error> {
 
 /// Publishes where something may have to wait: a link to restore, credit to ask for. No lock that
 /// callbacks or other threads need is held then, so the event is looked at again to be copied.
+#[cold]
 fn publish_with_care(
     instance: &Instance,
     parts: EventHandle,
@@ -82,6 +104,7 @@ fn publish_with_care(
 }
 
 /// What the event takes, and its packed attributes.
+#[inline]
 fn plan_of(event: &Event) -> (Plan, &[u8]) {
     let (attributes, priority, retention) = match event {
         Event::Allocated { attributes, priority, retention } => {
@@ -116,6 +139,7 @@ fn write_as_planned(
 }
 
 /// Writes the record. Never waits.
+#[inline(always)]
 fn write(
     instance: &Instance,
     plan: Plan,
@@ -132,14 +156,15 @@ fn write(
         data_bytes: data.len() as u32,
     };
     let link = &instance.library.link;
-    let reserved = link.reserve(plan.priority, header.record_bytes());
+    let ring = link.outbox.ring(plan.priority);
+    let reserved = link.reserve(ring, header.record_bytes());
     let (id, slot) = reserved.map_err(|refused| match refused {
         Refused::Full => Error::TryAgain,
         Refused::Nonsense => Error::Library,
     })?;
     header.id = id.0;
     link.outbox.write(plan.priority, slot, &header, attributes, data);
-    link.outbox.ring(plan.priority).commit(slot);
+    ring.commit(slot);
     Ok(id)
 }
 

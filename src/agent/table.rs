@@ -64,6 +64,7 @@ pub(super) type Reading<'a, T> = MappedRwLockReadGuard<'a, T>;
 pub(super) type Writing<'a, T> = MappedRwLockWriteGuard<'a, T>;
 
 /// The row of a slot, and the place in it.
+#[inline]
 const fn row_of(slot: usize) -> (usize, usize) {
     let row = (slot / FIRST_ROW + 1).ilog2() as usize;
     (row, slot - FIRST_ROW * ((1 << row) - 1))
@@ -115,6 +116,7 @@ impl<T> Table<T> {
         Ok(slot)
     }
 
+    #[inline]
     fn entry(&self, slot: usize) -> Option<&RwLock<Held<T>>> {
         let (row, place) = row_of(slot);
         self.rows.get(row)?.get()?.get(place).map(|entry| &entry.0)
@@ -153,6 +155,7 @@ impl<T> Table<T> {
     }
 
     /// What is at a slot, whatever its handle.
+    #[inline]
     pub(super) fn at(&self, slot: usize) -> Option<Reading<'_, T>> {
         RwLockReadGuard::try_map(self.entry(slot)?.read(), |held| held.value.as_ref()).ok()
     }

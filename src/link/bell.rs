@@ -42,12 +42,14 @@ impl Bell<'_> {
     }
 
     /// Whether the sleeper has ended in good order; one that was killed cannot say so.
+    #[inline]
     #[must_use]
     pub fn is_gone(self) -> bool {
         self.0.load(Ordering::SeqCst) == GONE
     }
 
     /// Waker, after its record is visible: true if it must ring.
+    #[inline]
     #[must_use]
     pub fn must_ring(self) -> bool {
         fence(Ordering::SeqCst);

@@ -58,6 +58,7 @@ impl Inbox {
         Ok(Self { mapping: shared::map(memory, ring_bytes, Self::memory_bytes)?, ring_bytes })
     }
 
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY: the mapping is page-aligned, longer than a header, and all of a header are
         // atomics, for which every bit pattern is a value.
@@ -65,17 +66,20 @@ impl Inbox {
     }
 
     /// The ring of a priority.
+    #[inline]
     #[must_use]
     pub fn ring(&self, priority: Priority) -> InRing<'_> {
         InRing::new(&self.header().positions[priority.index()], self.ring_bytes as u64)
     }
 
+    #[inline]
     fn data_offset(&self, priority: Priority, ring_offset: u64) -> usize {
         HEADER + priority.index() * self.ring_bytes + ring_offset as usize
     }
 
+    #[inline]
     fn data(&self, priority: Priority, position: u64, bytes: usize) -> *mut u8 {
-        let ring_offset = self.ring(priority).offset(position);
+        let ring_offset = position & (self.ring_bytes as u64 - 1);
         assert!(ring_offset as usize + bytes <= self.ring_bytes, "records are contiguous");
         // SAFETY: the assertion keeps the address inside the ring's part of the mapping.
         unsafe { self.mapping.start().add(self.data_offset(priority, ring_offset)) }.as_ptr()
@@ -120,13 +124,24 @@ impl Inbox {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
     }
 
+    /// Agent: the highest priority, from `first` on, at which something is there after the
+    /// position for it in `at`; their number if there is none.
+    #[inline]
+    #[must_use]
+    pub fn first_there(&self, first: usize, at: &[u64; LEVELS]) -> usize {
+        let positions = &self.header().positions;
+        let there =
+            |level: &usize| positions[*level].written.0.load(Ordering::Acquire) != at[*level];
+        (first..LEVELS).find(there).unwrap_or(LEVELS)
+    }
+
     /// Agent: the next record of a priority after `position`, behind a pad if there is one: its
     /// position and header. `None` when nothing is there.
     ///
     /// # Errors
     ///
     /// [`Nonsense`] when the node's record cannot be.
-    #[inline]
+    #[inline(always)]
     pub fn next(
         &self,
         priority: Priority,
@@ -138,44 +153,75 @@ impl Inbox {
     }
 
     /// The next record of the `there` bytes after `position`.
+    #[inline(always)]
     fn next_of(
         &self,
         priority: Priority,
         mut position: u64,
         mut there: u64,
     ) -> Result<Option<(u64, InHeader)>, Nonsense> {
-        let ring = self.ring(priority);
-        while there > 0 {
-            let rest = ring.rest(position).min(there);
-            if there > self.ring_bytes as u64
-                || !there.is_multiple_of(UNIT)
-                || !position.is_multiple_of(UNIT)
-            {
-                return Err(Nonsense);
-            }
-            let mut encoded = [0; IN_HEADER];
-            if rest < IN_HEADER as u64 {
-                // Of a pad only its first eight bytes need exist.
-                self.load(priority, position, &mut encoded[..rest as usize]);
-            } else {
-                self.load(priority, position, &mut encoded);
-            }
-            let (bytes, kind) = InHeader::first_of(&encoded);
-            if bytes < UNIT || bytes > rest || bytes % UNIT != 0 {
-                return Err(Nonsense);
-            }
-            if kind == Some(InKind::Pad) {
-                position += bytes;
-                there -= bytes;
-                continue;
-            }
-            let header = InHeader::decode(&encoded).ok_or(Nonsense)?;
-            let right = bytes >= IN_HEADER as u64 && header.priority as usize == priority.index();
-            return if right { Ok(Some((position, header))) } else { Err(Nonsense) };
+        if there > self.ring_bytes as u64 || !(there | position).is_multiple_of(UNIT) {
+            return Err(Nonsense);
         }
-        Ok(None)
+        loop {
+            let rest = self.ring(priority).rest(position).min(there);
+            if rest < IN_HEADER as u64 {
+                // Only a pad is so short.
+                there = self.pass_pad(priority, &mut position, there, rest)?;
+            } else {
+                let encoded = self.load_header(priority, position);
+                let (bytes, kind) = InHeader::first_of(&encoded);
+                if kind == Some(InKind::Pad) {
+                    there = self.pass_pad(priority, &mut position, there, rest)?;
+                } else {
+                    let header = InHeader::decode(&encoded).ok_or(Nonsense)?;
+                    let right = bytes >= IN_HEADER as u64
+                        && bytes <= rest
+                        && bytes % UNIT == 0
+                        && header.priority as usize == priority.index();
+                    return if right { Ok(Some((position, header))) } else { Err(Nonsense) };
+                }
+            }
+            if there == 0 {
+                return Ok(None);
+            }
+        }
     }
 
+    /// Moves past the pad at `position`, one of the `there` bytes of which `rest` are contiguous.
+    /// Gives how many are left. Of a pad only its first eight bytes need exist.
+    #[cold]
+    fn pass_pad(
+        &self,
+        priority: Priority,
+        position: &mut u64,
+        there: u64,
+        rest: u64,
+    ) -> Result<u64, Nonsense> {
+        let mut encoded = [0; IN_HEADER];
+        let from = self.data(priority, *position, UNIT as usize);
+        // SAFETY: `from` has room for a first word inside the ring.
+        let [word] = unsafe { shared::copy_words(from) };
+        encoded[..UNIT as usize].copy_from_slice(&word);
+        let (bytes, kind) = InHeader::first_of(&encoded);
+        if kind != Some(InKind::Pad) || bytes < UNIT || bytes > rest || bytes % UNIT != 0 {
+            return Err(Nonsense);
+        }
+        *position += bytes;
+        Ok(there - bytes)
+    }
+
+    #[inline]
+    fn load_header(&self, priority: Priority, position: u64) -> [u8; IN_HEADER] {
+        let from = self.data(priority, position, IN_HEADER);
+        // SAFETY: `from` has room for a header inside the ring, where records begin at words.
+        let words = unsafe { shared::copy_words::<{ IN_HEADER / 8 }>(from) };
+        let mut encoded = [0; IN_HEADER];
+        encoded.copy_from_slice(words.as_flattened());
+        encoded
+    }
+
+    #[inline]
     fn load(&self, priority: Priority, position: u64, to: &mut [u8]) {
         let from = self.data(priority, position, to.len());
         // SAFETY: `from` is inside the ring, and `to` is this process's own memory.
@@ -188,6 +234,7 @@ impl Inbox {
     }
 
     /// Agent: a part of what follows the header of a record: `bytes` bytes after `skip` of them.
+    #[inline]
     #[must_use]
     pub const fn part(&self, priority: Priority, position: u64, skip: u32, bytes: u32) -> Part<'_> {
         let position = position + IN_HEADER as u64 + skip as u64;
@@ -219,6 +266,7 @@ impl Inbox {
     }
 
     /// Whether the node holds more at any of the `levels` highest priorities.
+    #[inline]
     #[must_use]
     pub fn has_backlog_above(&self, levels: usize) -> bool {
         self.header().backlog.0.load(Ordering::Acquire) & ((1 << levels) - 1) != 0
@@ -257,6 +305,7 @@ impl Part<'_> {
     }
 
     /// Copies the bytes to `to`, which is as long.
+    #[inline]
     pub fn copy_to(&self, to: &mut [MaybeUninit<u8>]) {
         assert_eq!(to.len(), self.bytes, "the caller has made room");
         let from = self.inbox.data(self.priority, self.position, self.bytes);

@@ -39,18 +39,21 @@ pub struct InRing<'a> {
 
 impl<'a> InRing<'a> {
     /// A ring on these positions.
+    #[inline]
     #[must_use]
     pub const fn new(positions: &'a Positions, bytes: u64) -> Self {
         Self { positions, bytes }
     }
 
     /// The offset of a position in the ring's data.
+    #[inline]
     #[must_use]
     pub const fn offset(&self, position: u64) -> u64 {
         position & (self.bytes - 1)
     }
 
     /// Bytes from a position to the end of the ring.
+    #[inline]
     #[must_use]
     pub const fn rest(&self, position: u64) -> u64 {
         self.bytes - self.offset(position)
@@ -88,18 +91,21 @@ impl<'a> InRing<'a> {
     }
 
     /// Up to where records are complete.
+    #[inline]
     #[must_use]
     pub fn written(&self) -> u64 {
         self.positions.written.0.load(Ordering::Acquire)
     }
 
     /// Up to where records have been taken out.
+    #[inline]
     #[must_use]
     pub fn read(&self) -> u64 {
         self.positions.read.0.load(Ordering::Acquire)
     }
 
     /// Program: gives the space before `position` back.
+    #[inline]
     pub fn advance(&self, position: u64) {
         self.positions.read.0.store(position, Ordering::Release);
     }

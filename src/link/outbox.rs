@@ -63,6 +63,7 @@ impl Outbox {
         Ok(Self { mapping: shared::map(memory, ring_bytes, Self::memory_bytes)?, ring_bytes })
     }
 
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY: the mapping is page-aligned, longer than a header, and all of a header are
         // atomics, for which every bit pattern is a value.
@@ -76,6 +77,7 @@ impl Outbox {
     }
 
     /// The ring of a priority.
+    #[inline]
     #[must_use]
     pub fn ring(&self, priority: Priority) -> OutRing<'_> {
         let words = self.ring_bytes / UNIT as usize;
@@ -88,19 +90,22 @@ impl Outbox {
         OutRing::new(&self.header().positions[priority.index()], commits)
     }
 
+    #[inline]
     fn data_offset(&self, priority: Priority, ring_offset: u64) -> usize {
         let words = LEVELS * (self.ring_bytes / UNIT as usize) * 8;
         HEADER + words + priority.index() * self.ring_bytes + ring_offset as usize
     }
 
+    #[inline]
     fn data(&self, priority: Priority, position: u64, bytes: usize) -> *mut u8 {
-        let ring_offset = self.ring(priority).offset(position);
+        let ring_offset = position & (self.ring_bytes as u64 - 1);
         assert!(ring_offset as usize + bytes <= self.ring_bytes, "records are contiguous");
         // SAFETY: the assertion keeps the address inside the ring's part of the mapping.
         unsafe { self.mapping.start().add(self.data_offset(priority, ring_offset)) }.as_ptr()
     }
 
     /// Agent: writes one record into a reserved range.
+    #[inline(always)]
     pub fn write(
         &self,
         priority: Priority,
@@ -109,25 +114,31 @@ impl Outbox {
         attributes: &[u8],
         data: &[u8],
     ) {
-        let encoded = header.encode();
-        let parts = [encoded.as_slice(), attributes, data];
-        let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        let mut to = self.data(priority, slot.position, bytes);
-        for part in parts {
-            // SAFETY: `to` has room for the part inside the range, which is this thread's alone
-            // until it is committed; shared memory never overlaps the program's own.
-            unsafe { std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len()) };
-            // SAFETY: at most the end of what `data` has found to be inside the ring.
-            to = unsafe { to.add(part.len()) };
-        }
+        let bytes = OUT_HEADER + attributes.len() + data.len();
+        let to = self.data(priority, slot.position, bytes);
+        // SAFETY: `to` has room for the whole record, which begins with the header. The range is
+        // this thread's alone until it is committed.
+        unsafe { to.cast::<[u8; OUT_HEADER]>().write_unaligned(header.encode()) };
+        // SAFETY: still inside the record.
+        let to = unsafe { to.add(OUT_HEADER) };
+        // SAFETY: `to` has room for what is left of the record; shared memory never overlaps the
+        // program's own.
+        unsafe { std::ptr::copy_nonoverlapping(attributes.as_ptr(), to, attributes.len()) };
+        // SAFETY: at most the end of the record.
+        let to = unsafe { to.add(attributes.len()) };
+        // SAFETY: as for the attributes.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len()) };
     }
 
     /// Node: copies the header of the record at `position`. It is judged after the copy, since
     /// the program can change the original at any time.
     #[must_use]
     pub fn read_header(&self, priority: Priority, position: u64) -> OutHeader {
+        let from = self.data(priority, position, OUT_HEADER);
+        // SAFETY: `from` has room for a header inside the ring, where records begin at words.
+        let words = unsafe { shared::copy_words::<{ OUT_HEADER / 8 }>(from) };
         let mut encoded = [0; OUT_HEADER];
-        self.read(priority, position, 0, &mut encoded);
+        encoded.copy_from_slice(words.as_flattened());
         OutHeader::decode(&encoded)
     }
 

@@ -77,6 +77,7 @@ pub struct OutRing<'a> {
 
 impl<'a> OutRing<'a> {
     /// `commits` has one word for each [`UNIT`] of the ring, and their number is a power of two.
+    #[inline]
     #[must_use]
     pub fn new(positions: &'a Positions, commits: &'a [AtomicU64]) -> Self {
         debug_assert!(commits.len().is_power_of_two());
@@ -84,12 +85,14 @@ impl<'a> OutRing<'a> {
     }
 
     /// The offset of a position in the ring's data.
+    #[inline]
     #[must_use]
     pub const fn offset(&self, position: u64) -> u64 {
         position & (self.bytes - 1)
     }
 
     /// Reserves a range for a record of `bytes` bytes.
+    #[inline(always)]
     pub fn reserve(&self, bytes: u64) -> Result<Slot, Refused> {
         let bytes = bytes.next_multiple_of(UNIT);
         let mut reserved = self.positions.reserved.0.load(Ordering::Acquire);
@@ -128,6 +131,7 @@ impl<'a> OutRing<'a> {
     }
 
     /// Bytes to skip so that the record does not cross the end, or to go back to the beginning.
+    #[inline]
     fn pad_before(&self, position: u64, bytes: u64, empty: bool) -> u64 {
         let offset = self.offset(position);
         let rest = self.bytes - offset;
@@ -136,21 +140,25 @@ impl<'a> OutRing<'a> {
     }
 
     /// Shows a reserved range to the node; its record must be complete.
+    #[inline]
     pub fn commit(&self, slot: Slot) {
         self.store_commit(slot.position, slot.bytes, 0);
     }
 
+    #[inline(always)]
     fn store_commit(&self, position: u64, bytes: u64, pad: u64) {
         let word = self.lap(position) << LAP_SHIFT | (bytes / UNIT) << UNITS_SHIFT | pad;
         self.commit_word(position).store(word, Ordering::Release);
     }
 
     /// Never zero, so that fresh memory is no commit.
+    #[inline]
     const fn lap(&self, position: u64) -> u64 {
         // A shift, since this is done for every record on both sides.
         ((position >> self.bytes.trailing_zeros()) + 1) & (u64::MAX >> LAP_SHIFT)
     }
 
+    #[inline]
     fn commit_word(&self, position: u64) -> &'a AtomicU64 {
         &self.commits[(self.offset(position) / UNIT) as usize]
     }

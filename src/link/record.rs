@@ -28,6 +28,7 @@ pub struct OutHeader {
 
 impl OutHeader {
     /// The header as bytes.
+    #[inline]
     #[must_use]
     pub fn encode(&self) -> [u8; OUT_HEADER] {
         let mut to = [0; OUT_HEADER];
@@ -41,6 +42,7 @@ impl OutHeader {
     }
 
     /// Reads a header.
+    #[inline]
     #[must_use]
     pub fn decode(from: &[u8; OUT_HEADER]) -> Self {
         Self {
@@ -61,9 +63,10 @@ impl OutHeader {
 }
 
 /// What an inbox record is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InKind {
     /// Nothing: skips to the end of the ring. Only its first eight bytes exist.
+    #[default]
     Pad,
     /// An event for a subscription.
     Event,
@@ -84,6 +87,7 @@ impl InKind {
     }
 
     /// The kind of a number; `None` is nonsense.
+    #[inline]
     #[must_use]
     pub const fn of(number: u32) -> Option<Self> {
         match number {
@@ -97,7 +101,7 @@ impl InKind {
 }
 
 /// A delivery on its way to the program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct InHeader {
     /// Bytes of the whole record, a multiple of eight.
     pub bytes: u32,
@@ -125,6 +129,7 @@ pub struct InHeader {
 
 impl InHeader {
     /// The header as bytes.
+    #[inline]
     #[must_use]
     pub fn encode(&self) -> [u8; IN_HEADER] {
         let mut to = [0; IN_HEADER];
@@ -151,12 +156,14 @@ impl InHeader {
     }
 
     /// The length and the kind that a header begins with.
+    #[inline]
     #[must_use]
     pub fn first_of(from: &[u8; IN_HEADER]) -> (u64, Option<InKind>) {
         (u64::from(u32_at(from, 0)), InKind::of(u32_at(from, 4)))
     }
 
     /// Reads a header. `None` if kind or lengths are nonsense.
+    #[inline]
     #[must_use]
     pub fn decode(from: &[u8; IN_HEADER]) -> Option<Self> {
         let header = Self {
@@ -177,16 +184,19 @@ impl InHeader {
     }
 
     /// Bytes of header, attributes and data without what rounds up to the record's length.
+    #[inline]
     #[must_use]
     pub const fn content_bytes(&self) -> u64 {
         IN_HEADER as u64 + self.attributes_bytes as u64 + self.data_bytes as u64
     }
 }
 
+#[inline]
 fn u32_at(from: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
 }
 
+#[inline]
 fn u64_at(from: &[u8], at: usize) -> u64 {
     u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
 }

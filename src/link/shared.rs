@@ -33,3 +33,20 @@ pub(super) fn ring_bytes_of(
     let found = RING_BITS.map(|bits| 1 << bits).find(|length| memory_bytes(*length) == bytes);
     found.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
+
+/// Copies eight-byte words that the other side may be writing to: each is read once, so that what
+/// is judged afterwards is what is used.
+///
+/// # Safety
+///
+/// `from` is aligned to eight bytes, and `N` words are readable there.
+#[inline(always)]
+pub(super) unsafe fn copy_words<const N: usize>(from: *const u8) -> [[u8; 8]; N] {
+    let from = from.cast::<u64>();
+    std::array::from_fn(|index| {
+        // SAFETY: below `N`, so inside, as our caller says.
+        let word = unsafe { from.add(index) };
+        // SAFETY: readable and aligned, as our caller says.
+        unsafe { word.read_volatile() }.to_ne_bytes()
+    })
+}

@@ -11,7 +11,7 @@ use crate::link::inbox::Inbox;
 use crate::link::outbox::Outbox;
 use crate::link::outring::UNIT;
 use crate::link::record::VERSION;
-use crate::sys::{descriptor, memory, socket};
+use crate::sys::{descriptor, memory};
 use crate::wire::{Body, reply};
 use std::collections::BTreeSet;
 use std::io;
@@ -351,7 +351,7 @@ impl Server {
                 (Some(memory), inbox)
             }
         };
-        let (bell, handed_bell) = socket::pair()?;
+        let (bell, handed_bell) = descriptor::bell()?;
         let window = Window::new(inbox, bell)
             .ok_or_else(|| io::Error::other("the positions of its inbox make no sense"))?;
         if resumes

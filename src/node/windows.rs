@@ -7,7 +7,7 @@ use crate::link::inbox::{Inbox, Source};
 use crate::link::inring::UNIT;
 use crate::link::outbox::{Outbox, Place};
 use crate::link::record::{IN_HEADER, InHeader, InKind};
-use crate::sys::{clock, socket};
+use crate::sys::{clock, descriptor};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -87,8 +87,7 @@ impl Window {
 
     fn ring(&self) {
         if self.inbox.agent_bell().must_ring() {
-            // A full socket means that the program has rings to take off: it is readable.
-            socket::ring(self.bell.as_fd());
+            descriptor::raise(self.bell.as_fd());
         }
     }
 

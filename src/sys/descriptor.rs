@@ -1,7 +1,7 @@
 //! Descriptors to wait on: poll, epoll, eventfd, timerfd, and what kind a descriptor is.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Turns the result of a system call into an error or a value.
 pub(super) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -33,6 +33,23 @@ pub fn check_eventfd(descriptor: BorrowedFd<'_>) -> io::Result<()> {
     let flags = checked(unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFL) })?;
     let right = status.st_mode & libc::S_IFMT == 0 && flags & libc::O_NONBLOCK != 0;
     if right { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
+}
+
+/// Makes a bell: an eventfd for who rings, by [`raise`], and an epoll set for who is rung, which is
+/// readable from a ring until [`hear`]. The set watches the eventfd for edges and is no way to it,
+/// so whoever has the set cannot make a ring wait.
+pub fn bell() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (bell, heard) = (eventfd()?, epoll()?);
+    let edges = (libc::EPOLLIN | libc::EPOLLET) as u32;
+    epoll_add(heard.as_fd(), bell.as_raw_fd(), edges, 0)?;
+    Ok((bell, heard))
+}
+
+/// Takes all rings off the epoll set of a bell. Never waits.
+pub fn hear(bell: BorrowedFd<'_>) {
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // SAFETY: `event` lives through the call and is the one entry that is asked for.
+    unsafe { libc::epoll_wait(bell.as_raw_fd(), &raw mut event, 1, 0) };
 }
 
 /// Makes an eventfd readable. A full counter means that it is readable already.

@@ -1,6 +1,7 @@
 //! Sealed shared memory.
 
 use super::descriptor::{checked, owned};
+use super::inherited::{self, Note};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -53,11 +54,13 @@ pub fn check_sealed(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     if right { Ok(()) } else { Err(io::Error::from(io::ErrorKind::InvalidData)) }
 }
 
-/// A shared mapping of a whole memfd. Not inherited by the child of a fork.
+/// A shared mapping of a whole memfd. In a program the child of a fork gives it up: see
+/// [`super::inherited`].
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<u8>,
     bytes: usize,
+    note: Option<&'static Note>,
 }
 
 // SAFETY: the mapping is an address range of the process, usable from every thread; what is in it
@@ -84,10 +87,7 @@ impl Mapping {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::Other)?;
-        let mapping = Self { start, bytes };
-        // SAFETY: the range is the mapping just made.
-        checked(unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTFORK) })?;
-        Ok(mapping)
+        Ok(Self { start, bytes, note: inherited::note(start.as_ptr(), bytes) })
     }
 
     /// The first byte. Valid for [`Mapping::bytes`] bytes while the mapping lives.
@@ -120,9 +120,11 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the range is the mapping made in `new`, and no reference into it outlives
-        // `self`, since `link` hands out references bound to the mapping's lifetime.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        if self.note.is_none_or(Note::forget) {
+            // SAFETY: the range is the mapping made in `new`, and no reference into it outlives
+            // `self`, since `link` hands out references bound to the mapping's lifetime.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod descriptor;
+pub mod inherited;
 pub mod log;
 pub mod memory;
 pub mod process;

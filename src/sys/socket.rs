@@ -106,19 +106,6 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Two connected sockets.
-pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    let mut ends = [0; 2];
-    // SAFETY: `ends` has room for the two descriptors.
-    checked(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
-    // SAFETY: the call succeeded, so both are new and nobody else's.
-    let first = unsafe { OwnedFd::from_raw_fd(ends[0]) };
-    // SAFETY: as above.
-    let second = unsafe { OwnedFd::from_raw_fd(ends[1]) };
-    Ok((first, second))
-}
-
 /// Who is at the other end, by the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -237,44 +224,6 @@ fn fill_rights(header: &mut libc::msghdr, control: &mut ControlBuffer, numbers: 
     let data = unsafe { libc::CMSG_DATA(rights) };
     // SAFETY: the control buffer has room for CMSG_SPACE of four descriptors, which is 32 bytes.
     unsafe { std::ptr::copy_nonoverlapping(numbers.as_ptr().cast::<u8>(), data, bytes as usize) };
-}
-
-/// Sends one byte of no meaning, to wake the peer. Never waits; a peer that has not taken earlier
-/// ones off, or has gone, needs none.
-pub fn ring(socket: BorrowedFd<'_>) {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    let byte = 1_u8;
-    // SAFETY: `byte` lives through the call and is as long as it says.
-    unsafe { libc::send(socket.as_raw_fd(), (&raw const byte).cast(), 1, flags) };
-}
-
-/// What [`take_ring`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ring {
-    /// One was there and is taken off.
-    Taken,
-    /// None is there.
-    None,
-    /// The peer has gone.
-    End,
-}
-
-/// Takes one message off a socket that is only rung by; descriptors that come with it are closed.
-/// Never waits.
-#[must_use]
-pub fn take_ring(socket: BorrowedFd<'_>) -> Ring {
-    let mut byte = 0_u8;
-    // SAFETY: `byte` lives through the call and is as long as it says.
-    let bytes =
-        unsafe { libc::recv(socket.as_raw_fd(), (&raw mut byte).cast(), 1, libc::MSG_DONTWAIT) };
-    match bytes {
-        0 => Ring::End,
-        1.. => Ring::Taken,
-        _ => match io::Error::last_os_error().kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Ring::End,
-            _ => Ring::None,
-        },
-    }
 }
 
 /// A received message.

@@ -116,7 +116,7 @@ fn ids_without_gaps() -> Outcome {
 }
 
 fn stopped_program() -> Outcome {
-    const EVENTS: u64 = 30_000;
+    const EVENTS: u64 = 60_000;
     let bed = Bed::new();
     let daemon = bed.daemon();
     let mut stopped = bed.ready();

@@ -150,10 +150,7 @@ impl Handle {
                 return found;
             }
             wait_for(self.bell.as_fd(), libc::POLLIN);
-            let mut buffer = [0; 8];
-            while let Ok(Some(received)) = socket::receive(self.bell.as_fd(), &mut buffer) {
-                assert_ne!(received.bytes, 0, "the daemon has gone");
-            }
+            descriptor::hear(self.bell.as_fd());
         }
     }
 
