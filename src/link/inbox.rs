@@ -66,6 +66,7 @@ impl Inbox {
 
     /// The ring of a priority.
     #[must_use]
+    #[inline]
     pub fn ring(&self, priority: Priority) -> InRing<'_> {
         InRing::new(&self.header().positions[priority.index()], self.ring_bytes as u64)
     }
@@ -74,14 +75,16 @@ impl Inbox {
         HEADER + priority.index() * self.ring_bytes + ring_offset as usize
     }
 
+    #[inline]
     fn data(&self, priority: Priority, position: u64, bytes: usize) -> *mut u8 {
-        let ring_offset = self.ring(priority).offset(position);
+        let ring_offset = position & (self.ring_bytes as u64 - 1);
         assert!(ring_offset as usize + bytes <= self.ring_bytes, "records are contiguous");
         // SAFETY: the assertion keeps the address inside the ring's part of the mapping.
         unsafe { self.mapping.start().add(self.data_offset(priority, ring_offset)) }.as_ptr()
     }
 
     /// Node: writes a record, after the pad it needs. It is seen only once it is shown.
+    #[inline(always)]
     pub fn write(
         &self,
         priority: Priority,
@@ -101,14 +104,12 @@ impl Inbox {
         // SAFETY: still inside the record.
         let to = unsafe { to.add(IN_HEADER) };
         // SAFETY: `to` has room for what is left of the record; the attributes are the node's own.
-        unsafe { std::ptr::copy_nonoverlapping(attributes.as_ptr(), to, attributes.len()) };
+        unsafe { shared::copy(attributes.as_ptr(), to, attributes.len()) };
         // SAFETY: at most the end of the record.
         let to = unsafe { to.add(attributes.len()) };
         match data {
             // SAFETY: as for the attributes.
-            Source::Bytes(bytes) => unsafe {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
-            },
+            Source::Bytes(bytes) => unsafe { shared::copy(bytes.as_ptr(), to, bytes.len()) },
             // SAFETY: `to` has room for the data, and is in an inbox.
             Source::Outbox(place) => unsafe { place.copy_out(to) },
         }

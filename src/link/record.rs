@@ -42,6 +42,7 @@ impl OutHeader {
 
     /// Reads a header.
     #[must_use]
+    #[inline]
     pub fn decode(from: &[u8; OUT_HEADER]) -> Self {
         Self {
             instance: u64_at(from, 0),
@@ -126,6 +127,7 @@ pub struct InHeader {
 impl InHeader {
     /// The header as bytes.
     #[must_use]
+    #[inline]
     pub fn encode(&self) -> [u8; IN_HEADER] {
         let mut to = [0; IN_HEADER];
         to[..8].copy_from_slice(&Self::first_word(self.kind, self.bytes));
@@ -183,12 +185,16 @@ impl InHeader {
     }
 }
 
+#[inline]
 fn u32_at(from: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
 }
 
+#[inline]
 fn u64_at(from: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
+    let mut word = [0; 8];
+    word.copy_from_slice(&from[at..at + 8]);
+    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]

@@ -104,6 +104,8 @@ struct Server {
     ready: Vec<Ready>,
     buffer: Vec<u8>,
     attributes: Vec<u8>,
+    /// Room for what is found in an outbox.
+    seen: Vec<turn::Range>,
     ending: bool,
 }
 
@@ -176,6 +178,7 @@ impl Server {
             ready: Vec::new(),
             buffer: vec![0; MESSAGE_BYTES_MAX],
             attributes: Vec::with_capacity(attributes_bytes),
+            seen: Vec::new(),
             ending: false,
             config,
             core,

@@ -64,10 +64,13 @@ struct Library {
     instances: Vec<u32>,
 }
 
+/// Open instances that get an event, each with its first subscription that matches.
+type Takers = Vec<(u32, SubscriptionNo)>;
+
 /// Room that is used again by every publication.
 #[derive(Debug, Default)]
 struct Scratch {
-    takers: Vec<(u32, SubscriptionNo)>,
+    takers: Takers,
     data: Vec<u8>,
 }
 
