@@ -4,7 +4,7 @@
 use super::requests::Requests;
 use super::{Server, client::Client, log};
 use crate::evt::node::{Cost, Credit, Drained, Fault, ProcessKey, Publication, Target};
-use crate::evt::{EventId, InstanceNo, Priority, Span};
+use crate::evt::{EventId, InstanceNo, LibraryNo, Priority, Span};
 use crate::link::outbox::Outbox;
 use crate::link::outring::{OutRing, Seen};
 use crate::link::record::{OUT_HEADER, OutHeader};
@@ -123,8 +123,10 @@ impl Server {
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };
-        for to in self.inboxes.backlogged_of(process) {
+        let mut from = LibraryNo(0);
+        while let Some(to) = self.inboxes.backlogged_of(process, from) {
             self.refill(to);
+            from = LibraryNo(to.library.0 + 1);
         }
         self.offer_ids(slot);
         self.settle(slot);

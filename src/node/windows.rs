@@ -206,13 +206,13 @@ impl Inboxes {
         self.table.get_mut(process.0 as usize).into_iter().flatten().flatten()
     }
 
-    /// The handles of a process for which the node's queue holds more.
-    pub(super) fn backlogged_of(&self, process: ProcessKey) -> Vec<Target> {
-        let row = self.table.get(process.0 as usize).map_or(&[][..], Vec::as_slice);
-        let numbers = (0_u32..)
-            .zip(row)
-            .filter(|(_, window)| window.as_ref().is_some_and(|window| window.backlog));
-        numbers.map(|(number, _)| Target { process, library: LibraryNo(number) }).collect()
+    /// The first handle of a process, from a number on, for which the node's queue holds more.
+    pub(super) fn backlogged_of(&self, process: ProcessKey, from: LibraryNo) -> Option<Target> {
+        let row = self.table.get(process.0 as usize)?;
+        let mut numbers = (0_u32..).zip(row).skip(from.0 as usize);
+        let waits = |window: &Option<Window>| window.as_ref().is_some_and(|window| window.backlog);
+        let (number, _) = numbers.find(|(_, window)| waits(window))?;
+        Some(Target { process, library: LibraryNo(number) })
     }
 
     /// Says where the data of the next publications are.

@@ -32,6 +32,7 @@ use super::channel::Channel;
 use super::queue::Queue;
 use super::retention::Deadlines;
 use super::slab::Slab;
+use super::spares::Spares;
 use super::subscription::Instance;
 use super::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Limits, Name, SubscriptionNo};
 use foldhash::fast::FixedState;
@@ -110,6 +111,7 @@ pub struct Node {
     /// Work since the driver last asked; see [`Node::take_work`].
     work: u64,
     scratch: Scratch,
+    spares: Spares,
     /// Publications with takers left, in publish order.
     fan_outs: Vec<FanOut>,
 }
@@ -139,6 +141,7 @@ impl Node {
             changes: Vec::new(),
             work: 0,
             scratch: Scratch::default(),
+            spares: Spares::default(),
             fan_outs: Vec::new(),
         }
     }

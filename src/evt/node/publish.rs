@@ -6,6 +6,7 @@ use super::{
     Cost, Data, Delivery, EventRecord, Fault, Node, Process, ProcessKey, Publication, What,
 };
 use crate::evt::retention::Retained;
+use crate::evt::spares::Spares;
 use crate::evt::{AttributesRef, Limits, OpenFlags, Span, SubscriptionNo, Time};
 use std::rc::Rc;
 
@@ -22,28 +23,38 @@ struct Passage<'a> {
 
 impl Passage<'_> {
     /// The shared record, made the first time it is asked for; `None` if memory is short.
-    fn record(&mut self, windows: &mut dyn Windows) -> Option<Rc<EventRecord>> {
+    fn record(
+        &mut self,
+        spares: &mut Spares,
+        windows: &mut dyn Windows,
+    ) -> Option<Rc<EventRecord>> {
         if self.record.is_none() {
             let Publication {
                 id, publish_time, retention, priority, attributes, data_bytes, ..
             } = *self.publication;
-            let mut data = Vec::new();
+            let mut shared = spares.take(data_bytes);
+            let record = Rc::get_mut(&mut shared)?;
             match self.fetched {
-                Some(fetched) => {
-                    data.try_reserve_exact(fetched.len()).ok()?;
-                    data.extend_from_slice(fetched);
-                }
-                None => fetch(data_bytes, &mut data, windows)?,
+                Some(fetched) => copy(fetched, &mut record.data)?,
+                None => fetch(data_bytes, &mut record.data, windows)?,
             }
-            let mut packed = Vec::new();
-            packed.try_reserve_exact(attributes.len()).ok()?;
-            packed.extend_from_slice(attributes);
-            let attributes = packed;
-            let record = EventRecord { id, publish_time, retention, priority, attributes, data };
-            self.record = Some(Rc::new(record));
+            copy(attributes, &mut record.attributes)?;
+            record.id = id;
+            record.publish_time = publish_time;
+            record.retention = retention;
+            record.priority = priority;
+            self.record = Some(shared);
         }
         self.record.clone()
     }
+}
+
+/// Copies bytes into `into`; `None` if memory is short.
+fn copy(from: &[u8], into: &mut Vec<u8>) -> Option<()> {
+    into.clear();
+    into.try_reserve_exact(from.len()).ok()?;
+    into.extend_from_slice(from);
+    Some(())
 }
 
 /// Fetches the data into `into`; `None` if memory is short.
@@ -155,7 +166,7 @@ impl Node {
         }
         let deadline = now.after(publication.retention);
         let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
-        let record = passage.record(windows);
+        let record = passage.record(&mut self.spares, windows);
         if let (Some(record), true) = (&record, retained) {
             self.retain(source, Rc::clone(record), deadline);
         }
@@ -243,7 +254,7 @@ impl Node {
         if publication.retention > Span::ZERO && !known && fits {
             let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
-            if let Some(record) = passage.record(windows) {
+            if let Some(record) = passage.record(&mut self.spares, windows) {
                 self.retain(source, record, deadline);
             }
         }
@@ -336,7 +347,14 @@ impl Node {
         passage: &mut Passage<'_>,
         windows: &mut dyn Windows,
     ) {
-        match passage.record(windows) {
+        let Publication { priority, attributes, data_bytes, .. } = *passage.publication;
+        let bytes = EventRecord::bytes_of(attributes.len(), data_bytes);
+        let queue = &self.libraries[self.instances[key].library].queue;
+        if !queue.admits(&self.limits, priority, bytes) {
+            // Seen before it is copied: that is the lasting state of who is too slow.
+            return self.lose(key, passage.now, windows);
+        }
+        match passage.record(&mut self.spares, windows) {
             Some(record) => {
                 let times = (passage.deadline, passage.now);
                 self.enqueue(key, subscription, record, times, windows);
@@ -370,7 +388,7 @@ impl Node {
     ) {
         let library = self.instances[key].library;
         let queue = &mut self.libraries[library].queue;
-        if !queue.admits(&self.limits, &record) {
+        if !queue.admits(&self.limits, record.priority, record.bytes()) {
             self.lose(key, now, windows);
             return;
         }
