@@ -15,6 +15,7 @@ mod others;
 pub mod place;
 mod requests;
 mod rest;
+mod schedule;
 mod starts;
 mod turn;
 mod windows;
@@ -41,13 +42,6 @@ const MEND_PAUSE: Span = Span(1_000_000_000);
 const LINE_BYTES_MAX: usize = 4096;
 /// How long the daemon accepts nobody after it could not for want of descriptors.
 const ACCEPT_PAUSE: Span = Span(100_000_000);
-/// Turns between two looks at the descriptors while there is work.
-const TURNS_BETWEEN_LOOKS: usize = 16;
-/// Units of work after which the descriptors are looked at before all these turns are over: who has
-/// just rung must not wait for many turns of one who never stops. About a twentieth of a
-/// millisecond, beside which a look costs little.
-const WORK_BETWEEN_LOOKS: u64 = 512;
-
 const LISTENER: u64 = 0;
 const SIGNAL: u64 = 1;
 const CONTROL: u64 = 2;
@@ -83,7 +77,10 @@ struct Server {
     place: Place,
     journal: Journal,
     changes: Vec<Change>,
+    /// Clients that have work, in the order of their turns.
     work: VecDeque<(usize, u32)>,
+    /// Those that have slept and come first.
+    favoured: VecDeque<(usize, u32)>,
     resting: VecDeque<(Time, (usize, u32))>,
     grace_ends: Option<Time>,
     /// The log could not be written; when to try again.
@@ -173,6 +170,7 @@ impl Server {
             connected: 0,
             changes: Vec::new(),
             work: VecDeque::new(),
+            favoured: VecDeque::new(),
             resting: VecDeque::new(),
             spent: 0,
             ready: Vec::new(),
@@ -226,32 +224,13 @@ impl Server {
             // What is published from now on is not for this daemon.
             return Ok(());
         }
-        self.spent = 0;
-        for _ in 0..TURNS_BETWEEN_LOOKS {
-            if self.spent >= WORK_BETWEEN_LOOKS {
-                break;
-            }
-            let Some((slot, generation)) = self.work.pop_front() else { break };
-            let Some(client) = self.client(slot, generation) else { continue };
-            client.queued = false;
-            if self.turn(slot) {
-                self.queue(slot, generation);
-            }
-        }
+        self.give_turns();
         self.publish_of_gone();
         Ok(())
     }
 
     fn client(&mut self, slot: usize, generation: u32) -> Option<&mut Client> {
         self.clients.get_mut(slot)?.as_mut().filter(|client| client.generation == generation)
-    }
-
-    fn queue(&mut self, slot: usize, generation: u32) {
-        let Some(client) = self.client(slot, generation) else { return };
-        if !client.queued {
-            client.queued = true;
-            self.work.push_back((slot, generation));
-        }
     }
 
     fn note(&mut self, ready: Ready) {
@@ -274,7 +253,7 @@ impl Server {
                 if kind == CONTROL && ready.events & (libc::EPOLLERR as u32) != 0 {
                     client.gone = true;
                 }
-                self.queue(slot, generation);
+                self.favour(slot, generation);
             }
         }
     }

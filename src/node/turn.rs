@@ -66,10 +66,13 @@ fn visible(
     ring: &OutRing<'_>,
     start: u64,
     seen: &mut Vec<Range>,
+    budget: u64,
 ) -> Result<(u64, bool), &'static str> {
     seen.clear();
     let mut end = start;
-    while seen.len() < BATCH_RECORDS {
+    // Each costs one unit at least.
+    let most = BATCH_RECORDS.min(budget as usize);
+    while seen.len() < most {
         if end - start >= BATCH_BYTES {
             return Ok((end, true));
         }
@@ -97,8 +100,8 @@ struct Batch {
 }
 
 impl Server {
-    /// Gives a client its turn. True if it has more to do.
-    pub(super) fn turn(&mut self, slot: usize) -> bool {
+    /// Gives a client a turn of `cost` units of work. True if it has more to do.
+    pub(super) fn turn(&mut self, slot: usize, cost: u64) -> bool {
         let Some(client) = self.clients[slot].as_mut() else { return false };
         if let Err(why) = client.read(&mut self.buffer) {
             self.drop_client(slot, why);
@@ -109,7 +112,7 @@ impl Server {
             self.disconnect(slot);
             return false;
         }
-        let mut budget = TURN_COST;
+        let mut budget = cost;
         let more = match self.take(slot, &mut budget) {
             Ok(more) => more,
             Err(why) => {
@@ -119,7 +122,7 @@ impl Server {
         };
         let requests = self.handle_requests(slot, more, &mut budget);
         let more = self.admit(slot, &mut budget) || more;
-        self.spent += TURN_COST - budget;
+        self.spent += cost - budget;
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };
@@ -185,7 +188,7 @@ impl Server {
             }
             let index = priority.index();
             let ring = linked.outbox.ring(priority);
-            let (end, cut) = visible(&ring, linked.next[index], &mut self.seen)?;
+            let (end, cut) = visible(&ring, linked.next[index], &mut self.seen, *budget)?;
             more |= cut;
             if end == linked.next[index] {
                 continue;
@@ -254,8 +257,10 @@ impl Server {
             if range.is_record {
                 let cost = self.publish(slot, &batch, position, range.bytes, *budget)?;
                 let price = price(range.bytes);
-                let work = u64::from(cost.matches) + price * u64::from(cost.enqueues);
-                *budget = budget.saturating_sub(1 + work);
+                let work = 1 + u64::from(cost.matches) + price * u64::from(cost.enqueues);
+                // The last one of a turn may be more than what is left.
+                self.spent += work.saturating_sub(*budget);
+                *budget = budget.saturating_sub(work);
                 if cost.waits > 0 {
                     let end = position + range.bytes;
                     unfinished = Some(Unfinished { index, end, price });

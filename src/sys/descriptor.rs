@@ -89,7 +89,7 @@ pub struct Ready {
     pub token: u64,
 }
 
-/// Waits on an epoll set and puts what is ready into `into`, at most 256 at once. `None` waits for
+/// Waits on an epoll set and puts what is ready into `into`, at most 64 at once. `None` waits for
 /// ever; an interrupted wait reports nothing.
 pub fn epoll_wait(
     set: BorrowedFd<'_>,
@@ -97,7 +97,7 @@ pub fn epoll_wait(
     nanoseconds: Option<u64>,
 ) -> io::Result<()> {
     into.clear();
-    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
     let milliseconds = to_poll_timeout(nanoseconds);
     // SAFETY: `events` has room for the number of entries that is passed.
     let result = unsafe {
