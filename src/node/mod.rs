@@ -48,6 +48,7 @@ const CONTROL: u64 = 2;
 const BELL: u64 = 3;
 const END: u64 = 4;
 const SYSTEM: u64 = 5;
+const CHANGE: u64 = 6;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -240,6 +241,7 @@ impl Server {
             LISTENER => self.accept(),
             SIGNAL => self.ending = true,
             SYSTEM => self.hear_system(),
+            CHANGE => self.note_change(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -418,7 +420,7 @@ impl Server {
             self.grace_ends,
             self.mend_at,
             self.accept_at,
-            self.departure.as_ref().map(Departure::due),
+            self.departure.as_ref().map(Departure::due).filter(|due| *due < Time::MAX),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
         ];

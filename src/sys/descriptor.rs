@@ -1,7 +1,10 @@
 //! Descriptors to wait on: poll, epoll, eventfd, timerfd, and what kind a descriptor is.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Turns the result of a system call into an error or a value.
 pub(super) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -142,6 +145,19 @@ pub fn close_copy(descriptor: RawFd) {
     // SAFETY: the caller names a descriptor of a link whose objects are leaked, so nobody else
     // closes or uses this number again.
     unsafe { libc::close(descriptor) };
+}
+
+/// Makes a descriptor that is readable once something appears in `directory`, gets other
+/// permissions, or the directory itself goes. It is not meant to be read.
+pub fn changes_of(directory: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    // SAFETY: the call takes a number only.
+    let changes = owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
+    let appears = libc::IN_CREATE | libc::IN_MOVED_TO | libc::IN_ATTRIB;
+    let mask = appears | libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_ONLYDIR;
+    // SAFETY: `path` is a C string that lives through the call.
+    checked(unsafe { libc::inotify_add_watch(changes.as_raw_fd(), path.as_ptr(), mask) })?;
+    Ok(changes)
 }
 
 /// Blocks SIGTERM and SIGINT and gives a descriptor that becomes readable with them.
