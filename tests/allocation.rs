@@ -34,14 +34,20 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Windows with room for everything.
+/// Windows with room for everything, or, while they are shut, for nothing.
 #[derive(Default)]
 struct Roomy {
     written: u64,
+    shut: bool,
+    /// Whether anything may be queued.
+    may_wait: bool,
 }
 
 impl Windows for Roomy {
     fn put(&mut self, _to: Target, delivery: &Delivery<'_>) -> Option<u64> {
+        if self.shut {
+            return None;
+        }
         if let What::Event { data: Data::Stored(data), .. } = delivery.what {
             assert_eq!(data.len(), 100);
         }
@@ -58,7 +64,7 @@ impl Windows for Roomy {
     }
 
     fn backlog(&mut self, to: Target, levels: u8) {
-        unreachable!("{to:?} {levels}");
+        assert!(self.may_wait, "{to:?} {levels}");
     }
 }
 
@@ -75,6 +81,46 @@ fn subscriber(node: &mut Node, windows: &mut Roomy, slot: u32) -> (ProcessKey, I
         node.subscribe(process, number, subscription, filters, Time(0), windows).unwrap();
     }
     (process, number)
+}
+
+/// Allocations of a thousand publications that wait for `takers` open instances, a hundred at a
+/// time, after as many have waited once.
+fn allocations_of_queues(takers: u32) -> u64 {
+    let genesis = Genesis { member: 0, start: 1, hash_seed: 1 };
+    let mut node = Node::new(Limits::default(), genesis);
+    let mut windows = Roomy { may_wait: true, ..Roomy::default() };
+    let opens: Vec<_> = (0..takers).map(|slot| subscriber(&mut node, &mut windows, slot)).collect();
+    let (process, instance) = opens[0];
+    let first = node.grant_ids(process).unwrap().first;
+    let pattern: &[u8] = b"pattern";
+    let attributes = Attributes::pack(&Name::EMPTY, std::iter::once(pattern)).unwrap();
+    let mut before = 0;
+    for round in 0..11 {
+        if round == 1 {
+            before = ALLOCATIONS.get();
+        }
+        windows.shut = true;
+        for number in 0..100 {
+            let publication = Publication {
+                instance,
+                id: EventId(first.0 + 100 * round + number),
+                publish_time: 0,
+                retention: Span::ZERO,
+                priority: Priority::LOWEST,
+                attributes: attributes.packed(),
+                data_bytes: 100,
+            };
+            node.publish(process, &publication, 100, Time(0), &mut windows).unwrap();
+        }
+        windows.shut = false;
+        for (process, _) in &opens {
+            let to = Target { process: *process, library: LibraryNo(0) };
+            assert_eq!(node.queued(to), 100);
+            node.drain(to, Time(0), &mut windows);
+        }
+    }
+    assert_eq!(windows.written, 1100 * u64::from(takers));
+    ALLOCATIONS.get() - before
 }
 
 /// Allocations of a thousand publications to `takers` open instances.
@@ -118,4 +164,10 @@ fn publishing_into_windows_with_room_allocates_nothing() {
     assert!(ALLOCATIONS.get() > 0, "the allocator counts");
     assert_eq!(allocations(1), 0);
     assert_eq!(allocations(50), 0);
+}
+
+#[test]
+fn events_that_wait_are_kept_where_others_have_waited() {
+    assert_eq!(allocations_of_queues(1), 0);
+    assert_eq!(allocations_of_queues(5), 0);
 }

@@ -9,6 +9,7 @@ use SaEvt::evt::{Attributes, EventId, InstanceNo, Name, OpenFlags, Priority, Sub
 use SaEvt::sys::{descriptor, socket};
 use SaEvt::wire::{Body, Request};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -174,6 +175,51 @@ fn requests_that_cost_much_leave_the_others_their_turns() {
     for _ in 0..5 {
         assert_eq!(answer(crowd.taker.control.as_fd()).0.code, Ok(()));
     }
+}
+
+/// Publishers of one channel with so many events each, which ring while the daemon is stopped.
+/// Gives, for each event in the order in which one who hears of all gets it, whose it was.
+fn order_of(name: &str, events: &[usize]) -> Vec<usize> {
+    let daemon = Daemon::start(name);
+    let taker = Client::connect(&daemon);
+    let mut handle = taker.library(LIBRARY);
+    taker.open(LIBRARY, instance(), "line", all());
+    taker.subscribe_to_all(instance());
+    let mut publishers: Vec<_> = events
+        .iter()
+        .map(|_| {
+            let publisher = Client::connect(&daemon);
+            let _handle = publisher.library(LIBRARY);
+            publisher.open(LIBRARY, instance(), "line", all());
+            publisher
+        })
+        .collect();
+    daemon.stop();
+    let mut of = HashMap::new();
+    for (number, publisher) in publishers.iter_mut().enumerate() {
+        for _ in 0..events[number] {
+            of.insert(publish(publisher), number);
+        }
+    }
+    daemon.go_on();
+    (0..of.len()).map(|_| of[&handle.receive(&taker).0]).collect()
+}
+
+#[test]
+fn who_rings_is_served_before_those_who_never_stop() {
+    let order = order_of("favour", &[1000, 1000, 1]);
+    let place = order.iter().position(|publisher| *publisher == 2).unwrap();
+    // A favoured turn of both at most; a whole one has 256 events.
+    assert!(place <= 2 * 64, "{place} came before it");
+}
+
+#[test]
+fn those_who_come_first_get_no_more_than_the_line() {
+    let order = order_of("line", &[50; 40]);
+    let pieces = order.chunk_by(|one, other| one == other).count();
+    // Who is favoured has the rest of its events behind those of the others. Together they get
+    // 512 units of work, 64 each, and what comes after them is not cut.
+    assert!((41..=48).contains(&pieces), "{pieces} pieces");
 }
 
 #[test]

@@ -145,6 +145,7 @@ impl Account {
     }
 
     /// Whether `id` is inside a block held.
+    #[inline]
     pub(super) fn holds(&self, id: EventId) -> bool {
         let first = EventId(id.0 - id.0 % u64::from(IdBlock::COUNT));
         self.blocks.iter().rev().any(|held| *held == first)

@@ -14,6 +14,7 @@ pub mod node;
 mod queue;
 mod retention;
 mod slab;
+mod spares;
 mod subscription;
 pub mod time;
 

@@ -120,11 +120,10 @@ impl Queue {
         self.lost.front().map(|(_, instance)| *instance)
     }
 
-    pub(super) fn pop_live(&mut self, priority: Priority) {
-        let level = &mut self.levels[priority.index()];
-        if let Some(live) = level.live.pop_front() {
-            self.discharge(priority, &live);
-        }
+    pub(super) fn pop_live(&mut self, priority: Priority) -> Option<Live> {
+        let live = self.levels[priority.index()].live.pop_front()?;
+        self.discharge(priority, &live);
+        Some(live)
     }
 
     pub(super) fn pop_replay(&mut self, priority: Priority) {
@@ -169,12 +168,12 @@ impl Queue {
 
     /// Whether an event fits, if necessary after pushing out events of lower priority. When even
     /// all of them would not make the room, none is pushed out.
-    pub(super) fn admits(&self, limits: &Limits, record: &EventRecord) -> bool {
-        let lower = &self.levels[record.priority.index() + 1..];
+    pub(super) fn admits(&self, limits: &Limits, priority: Priority, bytes: u64) -> bool {
+        let lower = &self.levels[priority.index() + 1..];
         let events: u64 = lower.iter().map(|level| level.live.len() as u64).sum();
-        let bytes: u64 = lower.iter().map(|level| level.bytes).sum();
+        let lower_bytes: u64 = lower.iter().map(|level| level.bytes).sum();
         self.events - events < limits.queue_events_max
-            && self.bytes - bytes + record.bytes() <= limits.queue_bytes_max
+            && self.bytes - lower_bytes + bytes <= limits.queue_bytes_max
     }
 
     /// Whether an event fits as the queue is.

@@ -86,6 +86,7 @@ impl Inbox {
     }
 
     /// Node: writes a record, after the pad it needs. It is seen only once it is shown.
+    #[inline(always)]
     pub fn write(
         &self,
         priority: Priority,
@@ -105,14 +106,12 @@ impl Inbox {
         // SAFETY: still inside the record.
         let to = unsafe { to.add(IN_HEADER) };
         // SAFETY: `to` has room for what is left of the record; the attributes are the node's own.
-        unsafe { std::ptr::copy_nonoverlapping(attributes.as_ptr(), to, attributes.len()) };
+        unsafe { shared::copy(attributes.as_ptr(), to, attributes.len()) };
         // SAFETY: at most the end of the record.
         let to = unsafe { to.add(attributes.len()) };
         match data {
             // SAFETY: as for the attributes.
-            Source::Bytes(bytes) => unsafe {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
-            },
+            Source::Bytes(bytes) => unsafe { shared::copy(bytes.as_ptr(), to, bytes.len()) },
             // SAFETY: `to` has room for the data, and is in an inbox.
             Source::Outbox(place) => unsafe { place.copy_out(to) },
         }

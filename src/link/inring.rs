@@ -64,7 +64,23 @@ impl<'a> InRing<'a> {
     /// only when that leaves no room, as the program writes there for each record it reads. `None`
     /// when there is no room, or the program's position makes no sense.
     #[must_use]
+    #[inline]
     pub fn room(&self, tail: u64, bytes: u64, read: &mut u64) -> Option<Room> {
+        // What is usual: it fits behind the record before, and the ring need not begin anew.
+        let (offset, used) = (self.offset(tail), tail.wrapping_sub(*read));
+        let goes_on = used != 0 || offset < WORKING_BYTES;
+        if goes_on
+            && tail <= POSITION_MAX
+            && bytes <= self.bytes - offset
+            && used <= self.bytes - bytes
+        {
+            return Some(Room { pad: (tail, 0), position: tail });
+        }
+        self.search_room(tail, bytes, read)
+    }
+
+    #[inline(never)]
+    fn search_room(&self, tail: u64, bytes: u64, read: &mut u64) -> Option<Room> {
         self.room_from(tail, bytes, *read).or_else(|| {
             *read = self.read();
             self.room_from(tail, bytes, *read)

@@ -36,6 +36,8 @@ const CREDIT_UNITS: u64 = (1 << CREDIT_SHIFT) - 1;
 pub struct Outbox {
     mapping: Mapping,
     ring_bytes: usize,
+    /// Where the data of each ring begin.
+    starts: [usize; LEVELS],
 }
 
 impl Outbox {
@@ -60,7 +62,10 @@ impl Outbox {
 
     /// Either side: a view of memory that came by descriptor, after checking what it is.
     pub fn open(memory: BorrowedFd<'_>, ring_bytes: usize) -> io::Result<Self> {
-        Ok(Self { mapping: shared::map(memory, ring_bytes, Self::memory_bytes)?, ring_bytes })
+        let mapping = shared::map(memory, ring_bytes, Self::memory_bytes)?;
+        let words = LEVELS * (ring_bytes / UNIT as usize) * 8;
+        let starts = std::array::from_fn(|index| HEADER + words + index * ring_bytes);
+        Ok(Self { mapping, ring_bytes, starts })
     }
 
     #[inline]
@@ -92,11 +97,10 @@ impl Outbox {
 
     #[inline]
     fn data_offset(&self, priority: Priority, ring_offset: u64) -> usize {
-        let words = LEVELS * (self.ring_bytes / UNIT as usize) * 8;
-        HEADER + words + priority.index() * self.ring_bytes + ring_offset as usize
+        self.starts[priority.index()] + ring_offset as usize
     }
 
-    #[inline]
+    #[inline(always)]
     fn data(&self, priority: Priority, position: u64, bytes: usize) -> *mut u8 {
         let ring_offset = position & (self.ring_bytes as u64 - 1);
         assert!(ring_offset as usize + bytes <= self.ring_bytes, "records are contiguous");
@@ -143,12 +147,13 @@ impl Outbox {
     }
 
     /// Node: copies `to.len()` bytes of the record at `position`, from `skip` on.
+    #[inline]
     pub fn read(&self, priority: Priority, position: u64, skip: usize, to: &mut [u8]) {
         let from = self.data(priority, position + skip as u64, to.len());
         // SAFETY: `from` is inside the ring; `to` is the node's own memory. The program may write
         // there meanwhile: then the bytes are a mixture, which the judge of the copy refuses or
         // which only the misbehaving program's own event shows.
-        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+        unsafe { shared::copy(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// The word by which the node says that it sleeps.
@@ -244,10 +249,11 @@ impl Place<'_> {
     /// # Safety
     ///
     /// `to` is valid for writes of `self.bytes` bytes and is not in the same outbox.
+    #[inline]
     pub(super) unsafe fn copy_out(&self, to: *mut u8) {
         let from = self.outbox.data(self.priority, self.position + self.skip as u64, self.bytes);
         // SAFETY: `from` is inside the ring, and the caller answers for `to`.
-        unsafe { std::ptr::copy_nonoverlapping(from, to, self.bytes) };
+        unsafe { shared::copy(from, to, self.bytes) };
     }
 
     /// Copies the bytes to the end of `into`, which has room for them.

@@ -165,6 +165,7 @@ impl<'a> OutRing<'a> {
 
     /// What is at `position`, which must be a multiple of [`UNIT`].
     #[must_use]
+    #[inline]
     pub fn look(&self, position: u64) -> Seen {
         let word = self.commit_word(position).load(Ordering::Acquire);
         if word >> LAP_SHIFT != self.lap(position) {

@@ -198,7 +198,9 @@ fn u32_at(from: &[u8], at: usize) -> u32 {
 
 #[inline]
 fn u64_at(from: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(from, at)) | u64::from(u32_at(from, at + 4)) << 32
+    let mut word = [0; 8];
+    word.copy_from_slice(&from[at..at + 8]);
+    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]

@@ -9,6 +9,47 @@ pub(super) const HEADER: usize = 4096;
 /// The length of a ring, as a power of two: from one page to what four of can be added up.
 const RING_BITS: std::ops::RangeInclusive<u32> = 12..=if usize::BITS == 64 { 30 } else { 28 };
 
+/// Copies `bytes` bytes between places that do not overlap. Short pieces, as most are, without a
+/// call: by their first and last bytes, which together cover them.
+///
+/// # Safety
+///
+/// `from` is valid for reads of so many bytes, and `to` for writes.
+#[inline(always)]
+pub(super) unsafe fn copy(from: *const u8, to: *mut u8, bytes: usize) {
+    match bytes {
+        // SAFETY: the caller answers for the whole, and there are at least as many bytes as in one.
+        8..16 => unsafe { copy_ends::<8>(from, to, bytes) },
+        // SAFETY: as above.
+        16..32 => unsafe { copy_ends::<16>(from, to, bytes) },
+        // SAFETY: as above.
+        32..=64 => unsafe { copy_ends::<32>(from, to, bytes) },
+        // SAFETY: the caller answers for it.
+        _ => unsafe { std::ptr::copy_nonoverlapping(from, to, bytes) },
+    }
+}
+
+/// Copies the first and the last `N` of `bytes` bytes.
+///
+/// # Safety
+///
+/// As for [`copy`]; `bytes` is at least `N`.
+#[inline(always)]
+unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: the first byte of the last `N`, which are there.
+    let from_end = unsafe { from.add(bytes - N) };
+    // SAFETY: as above.
+    let to_end = unsafe { to.add(bytes - N) };
+    // SAFETY: an array of bytes has no alignment; so many can be read.
+    let first = unsafe { from.cast::<[u8; N]>().read() };
+    // SAFETY: as above.
+    let last = unsafe { from_end.cast::<[u8; N]>().read() };
+    // SAFETY: as above, for writing.
+    unsafe { to.cast::<[u8; N]>().write(first) };
+    // SAFETY: as above.
+    unsafe { to_end.cast::<[u8; N]>().write(last) };
+}
+
 /// Maps memory that came by descriptor, after checking what it is. `memory_bytes` is the length of
 /// the whole for rings of `ring_bytes` each.
 pub(super) fn map(

@@ -1,6 +1,7 @@
 //! The end of a daemon, and the move of a private one.
 //!
-//! A private daemon looks for a system service. When one answers, it hands its channels and
+//! A private daemon looks for a system service, a few times and then whenever the directory of its
+//! socket has changed. When one answers, it hands its channels and
 //! retained events over, sends its programs there, and leaves.
 //!
 //! First everything is handed over while the programs wait; a service that takes nothing costs them
@@ -22,10 +23,14 @@ use nix::sys::socket::{Shutdown, shutdown};
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::rc::Rc;
 
 /// Pause between two looks for a system service: one system call that finds nothing.
 const LOOK_PAUSE: Span = Span(1_000_000_000);
+/// Looks after which the next one is made when the directory of its socket has changed. More than
+/// one, as a service binds its socket before it listens there, and nothing tells of that.
+const LOOKS: u32 = 3;
 /// First and longest pause after a system service was there and did not take this one's state.
 const RETRY_FIRST: Span = Span(2_000_000_000);
 const RETRY_LONGEST: Span = Span(60_000_000_000);
@@ -36,7 +41,10 @@ const SILENCE: Span = Span(2_000_000_000);
 #[derive(Debug)]
 pub(super) enum Departure {
     /// There is no system service, or it did not take what is here.
-    Waiting { look_at: Time, pause: Span },
+    ///
+    /// When so many `looks` have been made, `changes` tells when the next one is worth it. Where
+    /// that is not to be had, it looks on.
+    Waiting { look_at: Time, pause: Span, looks: u32, changes: Option<OwnedFd> },
     /// One has been asked whether it would serve.
     Asked { control: OwnedFd, until: Time, pause: Span },
 }
@@ -44,10 +52,14 @@ pub(super) enum Departure {
 impl Departure {
     /// The first look is due at once.
     pub(super) const fn new(now: Time) -> Self {
-        Self::Waiting { look_at: now, pause: RETRY_FIRST }
+        Self::look(now, RETRY_FIRST)
     }
 
-    /// When something is due.
+    const fn look(look_at: Time, pause: Span) -> Self {
+        Self::Waiting { look_at, pause, looks: LOOKS, changes: None }
+    }
+
+    /// When something is due; [`Time::MAX`] for nothing.
     pub(super) const fn due(&self) -> Time {
         match self {
             Self::Waiting { look_at, .. } => *look_at,
@@ -134,6 +146,28 @@ impl Stream {
     }
 }
 
+/// Whether the reason why nobody could be reached ends with a change of the directory.
+fn shows_when_over(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | ConnectionRefused | PermissionDenied)
+}
+
+/// Changes of the directory of a socket, or, as long as that is not there, of the one in which the
+/// way to it ends. `None` where that cannot be told.
+fn changes_towards(socket: &Path) -> Option<OwnedFd> {
+    let mut next = socket;
+    while let Some(directory) = next.parent() {
+        match descriptor::changes_of(directory) {
+            // What came before it was watched is no change.
+            Ok(_) if next != socket && next.exists() => next = socket,
+            Ok(changes) => return Some(changes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => next = directory,
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
 impl Server {
     /// Before the first program is served: where a system service is there already, what an earlier
     /// private daemon has left goes to it.
@@ -152,11 +186,8 @@ impl Server {
         if self.departure.as_ref().is_none_or(|departure| departure.due() > self.now) {
             return;
         }
-        match self.departure.take() {
-            Some(Departure::Waiting { look_at, pause }) => {
-                self.departure = Some(Departure::Waiting { look_at, pause });
-                self.look_for_system();
-            }
+        match self.departure {
+            Some(Departure::Waiting { .. }) => self.look_for_system(),
             Some(Departure::Asked { pause, .. }) => self.put_off(pause),
             None => {}
         }
@@ -166,17 +197,41 @@ impl Server {
     fn put_off(&mut self, pause: Span) {
         let look_at = clock::elapsed().after(pause);
         let pause = Span(pause.0 * 2).min(RETRY_LONGEST);
-        self.departure = Some(Departure::Waiting { look_at, pause });
+        self.departure = Some(Departure::look(look_at, pause));
+    }
+
+    /// Where the system service would listen, something has changed.
+    pub(super) fn note_change(&mut self) {
+        if let Some(Departure::Waiting { changes: Some(_), pause, .. }) = self.departure {
+            self.departure = Some(Departure::look(self.now, pause));
+        }
+    }
+
+    /// Tells of changes on the way to where the system service would listen.
+    fn watch_place(&self, system: &Path) -> Option<OwnedFd> {
+        let changes = changes_towards(system)?;
+        self.watch(changes.as_fd(), libc::EPOLLIN as u32, super::token(super::CHANGE, 0, 0))
+            .ok()?;
+        Some(changes)
     }
 
     /// Asks a system service, if one listens and lets this user connect.
     fn look_for_system(&mut self) {
-        let Some(Departure::Waiting { pause, .. }) = self.departure else { return };
+        let Some(Departure::Waiting { pause, looks, .. }) = self.departure else { return };
         let Some(system) = &self.config.yields_to else { return };
-        let Ok(control) = socket::connect(system) else {
-            let look_at = clock::elapsed().after(LOOK_PAUSE);
-            self.departure = Some(Departure::Waiting { look_at, pause: RETRY_FIRST });
-            return;
+        let looks = looks.saturating_sub(1);
+        // Before the look, so that nothing is missed in between.
+        let changes = if looks == 0 { self.watch_place(system) } else { None };
+        let control = match socket::connect(system) {
+            Ok(control) => control,
+            Err(error) => {
+                let tells = changes.is_some() && shows_when_over(&error);
+                let next = clock::elapsed().after(LOOK_PAUSE);
+                let look_at = if tells { Time::MAX } else { next };
+                let pause = RETRY_FIRST;
+                self.departure = Some(Departure::Waiting { look_at, pause, looks, changes });
+                return;
+            }
         };
         let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
         let request = Request { id: 1, barrier: [0; 4], body: hello }.encode();

@@ -15,6 +15,7 @@ mod others;
 pub mod place;
 mod requests;
 mod rest;
+mod schedule;
 mod starts;
 mod supervisor;
 mod turn;
@@ -43,19 +44,13 @@ const MEND_PAUSE: Span = Span(1_000_000_000);
 const LINE_BYTES_MAX: usize = 4096;
 /// How long the daemon accepts nobody after it could not for want of descriptors.
 const ACCEPT_PAUSE: Span = Span(100_000_000);
-/// Turns between two looks at the descriptors while there is work.
-const TURNS_BETWEEN_LOOKS: usize = 16;
-/// Units of work after which the descriptors are looked at before all these turns are over: who has
-/// just rung must not wait for many turns of one who never stops. About a twentieth of a
-/// millisecond, beside which a look costs little.
-const WORK_BETWEEN_LOOKS: u64 = 512;
-
 const LISTENER: u64 = 0;
 const SIGNAL: u64 = 1;
 const CONTROL: u64 = 2;
 const BELL: u64 = 3;
 const END: u64 = 4;
 const SYSTEM: u64 = 5;
+const CHANGE: u64 = 6;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -85,7 +80,10 @@ struct Server {
     place: Place,
     journal: Journal,
     changes: Vec<Change>,
+    /// Clients that have work, in the order of their turns.
     work: VecDeque<(usize, u32)>,
+    /// Those that have slept and come first.
+    favoured: VecDeque<(usize, u32)>,
     resting: VecDeque<(Time, (usize, u32))>,
     grace_ends: Option<Time>,
     /// The log could not be written; when to try again.
@@ -107,6 +105,8 @@ struct Server {
     ready: Vec<Ready>,
     buffer: Vec<u8>,
     attributes: Vec<u8>,
+    /// Room for what is found in an outbox.
+    seen: Vec<turn::Range>,
     ending: bool,
 }
 
@@ -175,11 +175,13 @@ impl Server {
             connected: 0,
             changes: Vec::new(),
             work: VecDeque::new(),
+            favoured: VecDeque::new(),
             resting: VecDeque::new(),
             spent: 0,
             ready: Vec::new(),
             buffer: vec![0; MESSAGE_BYTES_MAX],
             attributes: Vec::with_capacity(attributes_bytes),
+            seen: Vec::new(),
             ending: false,
             config,
             core,
@@ -227,32 +229,13 @@ impl Server {
             // What is published from now on is not for this daemon.
             return Ok(());
         }
-        self.spent = 0;
-        for _ in 0..TURNS_BETWEEN_LOOKS {
-            if self.spent >= WORK_BETWEEN_LOOKS {
-                break;
-            }
-            let Some((slot, generation)) = self.work.pop_front() else { break };
-            let Some(client) = self.client(slot, generation) else { continue };
-            client.queued = false;
-            if self.turn(slot) {
-                self.queue(slot, generation);
-            }
-        }
+        self.give_turns();
         self.publish_of_gone();
         Ok(())
     }
 
     fn client(&mut self, slot: usize, generation: u32) -> Option<&mut Client> {
         self.clients.get_mut(slot)?.as_mut().filter(|client| client.generation == generation)
-    }
-
-    fn queue(&mut self, slot: usize, generation: u32) {
-        let Some(client) = self.client(slot, generation) else { return };
-        if !client.queued {
-            client.queued = true;
-            self.work.push_back((slot, generation));
-        }
     }
 
     fn note(&mut self, ready: Ready) {
@@ -262,6 +245,7 @@ impl Server {
             LISTENER => self.accept(),
             SIGNAL => self.ending = true,
             SYSTEM => self.hear_system(),
+            CHANGE => self.note_change(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -275,7 +259,7 @@ impl Server {
                 if kind == CONTROL && ready.events & (libc::EPOLLERR as u32) != 0 {
                     client.gone = true;
                 }
-                self.queue(slot, generation);
+                self.favour(slot, generation);
             }
         }
     }
@@ -440,7 +424,7 @@ impl Server {
             self.grace_ends,
             self.mend_at,
             self.accept_at,
-            self.departure.as_ref().map(Departure::due),
+            self.departure.as_ref().map(Departure::due).filter(|due| *due < Time::MAX),
             self.supervisor.due(),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),

@@ -3,8 +3,9 @@
 
 use super::requests::Requests;
 use super::{Server, client::Client, log};
-use crate::evt::node::{Cost, Credit, Drained, Fault, Publication, Target};
-use crate::evt::{EventId, InstanceNo, Priority, Span};
+use crate::evt::node::{Cost, Credit, Drained, Fault, ProcessKey, Publication, Target};
+use crate::evt::{EventId, InstanceNo, LibraryNo, Priority, Span};
+use crate::link::outbox::Outbox;
 use crate::link::outring::{OutRing, Seen};
 use crate::link::record::{OUT_HEADER, OutHeader};
 use std::rc::Rc;
@@ -36,30 +37,71 @@ pub(super) struct Unfinished {
     price: u64,
 }
 
-/// How many takers, at this price, can be served with so many units of work.
+/// How many takers, at this price, can be served with so many units of work, which are at most
+/// those of a turn.
+#[inline]
 fn batch(units: u64, price: u64) -> u32 {
-    u32::try_from(units / price).unwrap_or(u32::MAX).max(1)
+    // Mostly one: a division takes longer than what else is done here.
+    let takers = if price == 1 { units } else { (units / price).max(1) };
+    takers as u32
 }
 
-/// Visible records of one ring, from the position where the node stands.
-fn visible(ring: &OutRing<'_>, start: u64) -> Result<(u64, bool), &'static str> {
+/// Work units for each taker of a record of so many bytes.
+#[inline]
+const fn price(bytes: u64) -> u64 {
+    1 + bytes / COPY_BYTES
+}
+
+/// A range that was found in a ring.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    bytes: u64,
+    is_record: bool,
+}
+
+/// What is visible in one ring from the position on where the node stands; `seen` has what it has
+/// found, so that each commit word is read once. Gives where it ends, and whether there may be
+/// more.
+fn visible(
+    ring: &OutRing<'_>,
+    start: u64,
+    seen: &mut Vec<Range>,
+    budget: u64,
+) -> Result<(u64, bool), &'static str> {
+    seen.clear();
     let mut end = start;
-    for _ in 0..BATCH_RECORDS {
+    // Each costs one unit at least.
+    let most = BATCH_RECORDS.min(budget as usize);
+    while seen.len() < most {
         if end - start >= BATCH_BYTES {
             return Ok((end, true));
         }
-        match ring.look(end) {
+        let (bytes, is_record) = match ring.look(end) {
             Seen::Nothing => return Ok((end, false)),
-            Seen::Pad(bytes) | Seen::Record(bytes) => end += bytes,
+            Seen::Record(bytes) => (bytes, true),
+            Seen::Pad(bytes) => (bytes, false),
             Seen::Nonsense => return Err("its outbox holds nonsense"),
-        }
+        };
+        end += bytes;
+        seen.push(Range { bytes, is_record });
     }
     Ok((end, true))
 }
 
+/// What is the same for all records of a batch.
+struct Batch {
+    process: ProcessKey,
+    outbox: Rc<Outbox>,
+    priority: Priority,
+    again_until: u64,
+    prepaid_until: u64,
+    resumed: bool,
+    forgiving: bool,
+}
+
 impl Server {
-    /// Gives a client its turn. True if it has more to do.
-    pub(super) fn turn(&mut self, slot: usize) -> bool {
+    /// Gives a client a turn of `cost` units of work. True if it has more to do.
+    pub(super) fn turn(&mut self, slot: usize, cost: u64) -> bool {
         let Some(client) = self.clients[slot].as_mut() else { return false };
         if let Err(why) = client.read(&mut self.buffer) {
             self.drop_client(slot, why);
@@ -70,7 +112,7 @@ impl Server {
             self.disconnect(slot);
             return false;
         }
-        let mut budget = TURN_COST;
+        let mut budget = cost;
         let more = match self.take(slot, &mut budget) {
             Ok(more) => more,
             Err(why) => {
@@ -80,12 +122,14 @@ impl Server {
         };
         let requests = self.handle_requests(slot, more, &mut budget);
         let more = self.admit(slot, &mut budget) || more;
-        self.spent += TURN_COST - budget;
+        self.spent += cost - budget;
         let Some(process) = self.clients[slot].as_ref().map(|client| client.process) else {
             return false;
         };
-        for to in self.inboxes.backlogged_of(process) {
+        let mut from = LibraryNo(0);
+        while let Some(to) = self.inboxes.backlogged_of(process, from) {
             self.refill(to);
+            from = LibraryNo(to.library.0 + 1);
         }
         self.offer_ids(slot);
         self.settle(slot);
@@ -143,9 +187,8 @@ impl Server {
                 return Ok(false);
             }
             let index = priority.index();
-            let outbox = Rc::clone(&linked.outbox);
-            let ring = outbox.ring(priority);
-            let (end, cut) = visible(&ring, linked.next[index])?;
+            let ring = linked.outbox.ring(priority);
+            let (end, cut) = visible(&ring, linked.next[index], &mut self.seen, *budget)?;
             more |= cut;
             if end == linked.next[index] {
                 continue;
@@ -154,7 +197,10 @@ impl Server {
             if end > ring.positions().1 {
                 ring.take(end);
             }
-            if !self.take_batch(slot, priority, end, budget)? {
+            let seen = std::mem::take(&mut self.seen);
+            let all = self.take_batch(slot, priority, &seen, budget);
+            self.seen = seen;
+            if !all? {
                 return Ok(true);
             }
         }
@@ -179,70 +225,85 @@ impl Server {
         true
     }
 
-    /// Takes the records of one ring up to `end`; false if the work of this turn is done before.
+    /// Takes what was `seen` in one ring; false if the work of this turn is done before.
     fn take_batch(
         &mut self,
         slot: usize,
         priority: Priority,
-        end: u64,
+        seen: &[Range],
         budget: &mut u64,
     ) -> Result<bool, &'static str> {
         let index = priority.index();
-        let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() else {
+        let Some(Client { linked: Some(linked), process, .. }) = self.clients[slot].as_ref() else {
             return Ok(true);
         };
-        let outbox = Rc::clone(&linked.outbox);
+        let batch = Batch {
+            process: *process,
+            outbox: Rc::clone(&linked.outbox),
+            priority,
+            again_until: linked.again_until[index],
+            prepaid_until: linked.prepaid_until[index],
+            resumed: linked.resumed,
+            forgiving: linked.forgiving,
+        };
+        self.inboxes.begin_flight(&batch.outbox, priority);
         let mut position = linked.next[index];
         let mut unfinished = None;
-        while position < end && *budget > 0 && unfinished.is_none() {
-            match outbox.ring(priority).look(position) {
-                Seen::Pad(bytes) => position += bytes,
-                Seen::Record(bytes) => {
-                    let (cost, price) =
-                        self.publish(slot, &outbox, priority, position, (bytes, *budget))?;
-                    let work = u64::from(cost.matches) + price * u64::from(cost.enqueues);
-                    *budget = budget.saturating_sub(1 + work);
-                    if cost.waits > 0 {
-                        unfinished = Some(Unfinished { index, end: position + bytes, price });
-                    } else {
-                        position += bytes;
-                    }
+        let mut number = 0;
+        for range in seen {
+            if *budget == 0 {
+                break;
+            }
+            if range.is_record {
+                let cost = self.publish(slot, &batch, position, range.bytes, *budget)?;
+                let price = price(range.bytes);
+                let work = 1 + u64::from(cost.matches) + price * u64::from(cost.enqueues);
+                // The last one of a turn may be more than what is left.
+                self.spent += work.saturating_sub(*budget);
+                *budget = budget.saturating_sub(work);
+                if cost.waits > 0 {
+                    let end = position + range.bytes;
+                    unfinished = Some(Unfinished { index, end, price });
+                    break;
                 }
-                Seen::Nothing | Seen::Nonsense => return Err("its outbox holds nonsense"),
             }
-            if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
-                linked.next[index] = position;
-                linked.unfinished = unfinished;
-            }
+            position += range.bytes;
+            number += 1;
+        }
+        let all = number == seen.len() && *budget > 0;
+        if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
+            linked.next[index] = position;
+            linked.unfinished = unfinished;
         }
         self.inboxes.end_flight();
-        Ok(position == end && *budget > 0)
+        Ok(all)
     }
 
     /// Publishes the record of `bytes` bytes at `position`, as far as `budget` goes. Gives what it
-    /// cost, and the work units for each taker.
+    /// cost.
+    #[inline]
     fn publish(
         &mut self,
         slot: usize,
-        outbox: &Rc<crate::link::outbox::Outbox>,
-        priority: Priority,
+        from: &Batch,
         position: u64,
-        (bytes, budget): (u64, u64),
-    ) -> Result<(Cost, u64), &'static str> {
+        bytes: u64,
+        budget: u64,
+    ) -> Result<Cost, &'static str> {
         const BAD: &str = "it published what cannot be";
-        let Some(Client { linked: Some(linked), process, .. }) = self.clients[slot].as_ref() else {
-            return Ok((Cost::default(), 1));
-        };
-        let header = outbox.read_header(priority, position);
+        let Batch { process, priority, .. } = *from;
+        let header = from.outbox.read_header(priority, position);
         let attributes_bytes = header.attributes_bytes as usize;
         if header.record_bytes() > bytes {
             return Err(BAD);
         }
         if attributes_bytes > self.attributes.capacity() {
-            return if linked.resumed { Ok((self.skip(slot, &header), 1)) } else { Err(BAD) };
+            return if from.resumed { Ok(self.skip(slot, header)) } else { Err(BAD) };
         }
-        self.attributes.resize(attributes_bytes, 0);
-        outbox.read(priority, position, OUT_HEADER, &mut self.attributes);
+        if attributes_bytes != self.attributes.len() {
+            self.attributes.resize(attributes_bytes, 0);
+        }
+        from.outbox.read(priority, position, OUT_HEADER, &mut self.attributes);
         let publication = Publication {
             instance: InstanceNo(header.instance),
             id: EventId(header.id),
@@ -253,33 +314,33 @@ impl Server {
             data_bytes: u64::from(header.data_bytes),
         };
         let skip = OUT_HEADER + attributes_bytes;
-        let data_bytes = header.data_bytes as usize;
-        self.inboxes.set_in_flight(outbox, priority, position, skip, data_bytes);
-        let index = priority.index();
-        let prepaid = position < linked.prepaid_until[index];
-        if publication.retention > Span::ZERO && (prepaid || linked.forgiving) {
+        self.inboxes.set_in_flight(position, skip, header.data_bytes as usize);
+        let prepaid = position < from.prepaid_until;
+        if publication.retention > Span::ZERO && (prepaid || from.forgiving) {
             let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
-            self.core.adopt_credit(*process, Credit { events: 1, bytes });
+            self.core.adopt_credit(process, Credit { events: 1, bytes });
         }
-        let price = 1 + bytes / COPY_BYTES;
-        let batch = batch(budget.max(EVENT_COST), price);
-        let outcome = if position < linked.again_until[index] {
-            self.core.publish_again(*process, &publication, batch, self.now, &mut self.inboxes)
+        let batch = batch(budget.max(EVENT_COST), price(bytes));
+        let outcome = if position < from.again_until {
+            // A copy: the address of what is busy would cost its registers.
+            let again = publication;
+            self.core.publish_again(process, &again, batch, self.now, &mut self.inboxes)
         } else {
-            self.core.publish(*process, &publication, batch, self.now, &mut self.inboxes)
+            self.core.publish(process, &publication, batch, self.now, &mut self.inboxes)
         };
         // Written for a node that has gone, or by its limits: not dropping the program for it.
-        let excused = |fault| prepaid || (linked.resumed && fault == Fault::TooBig);
+        let excused = |fault| prepaid || (from.resumed && fault == Fault::TooBig);
         match outcome {
-            Ok(cost) => Ok((cost, price)),
-            Err(fault) if excused(fault) => Ok((self.skip(slot, &header), price)),
+            Ok(cost) => Ok(cost),
+            Err(fault) if excused(fault) => Ok(self.skip(slot, header)),
             Err(_) => Err(BAD),
         }
     }
 
     /// Passes over a publication that cannot be taken: subscribers are told that they have lost
     /// something, and the first one is logged. Gives the cost.
-    fn skip(&mut self, slot: usize, header: &OutHeader) -> Cost {
+    #[inline(never)]
+    fn skip(&mut self, slot: usize, header: OutHeader) -> Cost {
         let Some(Client { linked: Some(linked), process, peer, .. }) = self.clients[slot].as_mut()
         else {
             return Cost::default();

@@ -16,26 +16,34 @@ use std::rc::Rc;
 pub(super) struct Window {
     inbox: Inbox,
     bell: OwnedFd,
-    /// Where the node stands, by priority; shown to the program at the end of a batch.
-    tails: [u64; Priority::LEVELS],
-    /// Where the program was when the node last looked, by priority.
-    reads: [u64; Priority::LEVELS],
-    /// Priorities with records that are not shown yet, a bit for each.
-    changed: u8,
+    ends: [Ends; Priority::LEVELS],
+    /// A bit for each priority with records that are not shown yet, and [`USED`], [`TOUCHED`].
+    marks: u8,
     /// The node's queue holds more for it.
     pub(super) backlog: bool,
-    /// Written to since its pages were last given back.
-    used: bool,
-    /// Written to since the last look whether it rests.
-    touched: bool,
 }
+
+/// Where a ring of a window ends on both sides.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ends {
+    /// Where the node stands; shown to the program at the end of a batch.
+    tail: u64,
+    /// Where the program was when the node last looked.
+    read: u64,
+}
+
+/// The marks of the priorities.
+const LEVELS: u8 = (1 << Priority::LEVELS) - 1;
+/// Written to since its pages were last given back.
+const USED: u8 = 1 << Priority::LEVELS;
+/// Written to since the last look whether it rests.
+const TOUCHED: u8 = USED << 1;
 
 impl Window {
     /// The window on an inbox, new or brought back by a restored program. `None` if the positions
     /// of a restored one make no sense.
     pub(super) fn new(inbox: Inbox, bell: OwnedFd) -> Option<Self> {
-        let mut tails = [0; Priority::LEVELS];
-        let mut reads = [0; Priority::LEVELS];
+        let mut ends = [Ends::default(); Priority::LEVELS];
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
@@ -44,11 +52,9 @@ impl Window {
             if !right {
                 return None;
             }
-            tails[priority.index()] = written;
-            reads[priority.index()] = read;
+            ends[priority.index()] = Ends { tail: written, read };
         }
-        let (backlog, used, touched) = (false, false, false);
-        Some(Self { inbox, bell, tails, reads, changed: 0, backlog, used, touched })
+        Some(Self { inbox, bell, ends, marks: 0, backlog: false })
     }
 
     /// Whether the node that died held more for this handle than the window did.
@@ -56,6 +62,8 @@ impl Window {
         self.inbox.has_backlog()
     }
 
+    /// Writes a record; the caller sets the marks.
+    #[inline(always)]
     fn put(
         &mut self,
         priority: Priority,
@@ -63,25 +71,28 @@ impl Window {
         attributes: &[u8],
         data: Source<'_>,
     ) -> Option<u64> {
-        let (tail, read) = (self.tails[priority.index()], &mut self.reads[priority.index()]);
-        let room = self.inbox.ring(priority).room(tail, u64::from(header.bytes), read)?;
+        let ends = &mut self.ends[priority.index()];
+        let bytes = u64::from(header.bytes);
+        let room = self.inbox.ring(priority).room(ends.tail, bytes, &mut ends.read)?;
+        ends.tail = room.position + bytes;
         self.inbox.write(priority, room, header, attributes, data);
-        let end = room.position + u64::from(header.bytes);
-        self.tails[priority.index()] = end;
-        self.changed |= 1 << priority.number();
-        self.used = true;
-        self.touched = true;
-        Some(end)
+        Some(room.position + bytes)
+    }
+
+    /// Writes a lost-event; the caller sets the marks.
+    #[inline(never)]
+    fn put_lost(&mut self, instance: u64) -> Option<u64> {
+        self.put(Priority::HIGHEST, &lost_header(instance), &[], Source::Bytes(&[]))
     }
 
     /// Shows what was written and rings if the program sleeps.
     fn show(&mut self) {
         for priority in Priority::ALL {
-            if self.changed & 1 << priority.number() != 0 {
-                self.inbox.ring(priority).show(self.tails[priority.index()]);
+            if self.marks & 1 << priority.number() != 0 {
+                self.inbox.ring(priority).show(self.ends[priority.index()].tail);
             }
         }
-        self.changed = 0;
+        self.marks &= !LEVELS;
         self.ring();
     }
 
@@ -104,16 +115,19 @@ impl Window {
 
     /// Whether it was written to since this was last asked.
     pub(super) const fn take_touch(&mut self) -> bool {
-        std::mem::replace(&mut self.touched, false)
+        let touched = self.marks & TOUCHED != 0;
+        self.marks &= !TOUCHED;
+        touched
     }
 
     /// Gives pages of rings that are empty back to the system.
     pub(super) fn give_back(&mut self) {
-        if !std::mem::replace(&mut self.used, false) {
+        if self.marks & USED == 0 {
             return;
         }
+        self.marks &= !USED;
         for priority in Priority::ALL {
-            self.inbox.give_back(priority, self.tails[priority.index()]);
+            self.inbox.give_back(priority, self.ends[priority.index()].tail);
         }
     }
 }
@@ -191,35 +205,27 @@ impl Inboxes {
         self.table.get_mut(process.0 as usize).into_iter().flatten().flatten()
     }
 
-    /// The handles of a process for which the node's queue holds more.
-    pub(super) fn backlogged_of(&self, process: ProcessKey) -> Vec<Target> {
-        let row = self.table.get(process.0 as usize).map_or(&[][..], Vec::as_slice);
-        let numbers = (0_u32..)
-            .zip(row)
-            .filter(|(_, window)| window.as_ref().is_some_and(|window| window.backlog));
-        numbers.map(|(number, _)| Target { process, library: LibraryNo(number) }).collect()
+    /// The first handle of a process, from a number on, for which the node's queue holds more.
+    pub(super) fn backlogged_of(&self, process: ProcessKey, from: LibraryNo) -> Option<Target> {
+        let row = self.table.get(process.0 as usize)?;
+        let mut numbers = (0_u32..).zip(row).skip(from.0 as usize);
+        let waits = |window: &Option<Window>| window.as_ref().is_some_and(|window| window.backlog);
+        let (number, _) = numbers.find(|(_, window)| waits(window))?;
+        Some(Target { process, library: LibraryNo(number) })
     }
 
-    /// Says whose data the next publication has.
-    pub(super) fn set_in_flight(
-        &mut self,
-        outbox: &Rc<Outbox>,
-        priority: Priority,
-        position: u64,
-        skip: usize,
-        bytes: usize,
-    ) {
-        match &mut self.in_flight {
-            Some(flight) if Rc::ptr_eq(&flight.outbox, outbox) => {
-                flight.priority = priority;
-                flight.position = position;
-                flight.skip = skip;
-                flight.bytes = bytes;
-            }
-            place => {
-                let outbox = Rc::clone(outbox);
-                *place = Some(InFlight { outbox, priority, position, skip, bytes });
-            }
+    /// Says where the data of the next publications are.
+    pub(super) fn begin_flight(&mut self, outbox: &Rc<Outbox>, priority: Priority) {
+        let outbox = Rc::clone(outbox);
+        self.in_flight = Some(InFlight { outbox, priority, position: 0, skip: 0, bytes: 0 });
+    }
+
+    /// Says where in that ring the data of the next publication are.
+    pub(super) const fn set_in_flight(&mut self, position: u64, skip: usize, bytes: usize) {
+        if let Some(flight) = &mut self.in_flight {
+            flight.position = position;
+            flight.skip = skip;
+            flight.bytes = bytes;
         }
     }
 
@@ -268,24 +274,20 @@ impl Inboxes {
     }
 }
 
+#[inline]
 const fn rounded(content: u64) -> Option<u32> {
     let bytes = content.next_multiple_of(UNIT);
     if bytes > u32::MAX as u64 { None } else { Some(bytes as u32) }
 }
 
 impl Windows for Inboxes {
+    #[inline(always)]
     fn put(&mut self, to: Target, delivery: &Delivery<'_>) -> Option<u64> {
         let Self { table, in_flight, changed, newly_used, .. } = self;
         let window = table.get_mut(to.process.0 as usize)?.get_mut(to.library.0 as usize)?;
         let window = window.as_mut()?;
-        let (was_changed, was_used) = (window.changed != 0, window.used);
         let end = match &delivery.what {
-            What::Lost => window.put(
-                Priority::HIGHEST,
-                &lost_header(delivery.instance.0),
-                &[],
-                Source::Bytes(&[]),
-            ),
+            What::Lost => window.put_lost(delivery.instance.0),
             What::Event {
                 subscription,
                 id,
@@ -321,11 +323,15 @@ impl Windows for Inboxes {
                 window.put(*priority, &header, attributes, source)
             }
         }?;
-        if !was_changed {
-            changed.push(to);
-        }
-        if !was_used {
-            newly_used.push(to);
+        let marks = 1 << delivery.what.priority().number() | USED | TOUCHED;
+        if window.marks & marks != marks {
+            if window.marks & LEVELS == 0 {
+                changed.push(to);
+            }
+            if window.marks & USED == 0 {
+                newly_used.push(to);
+            }
+            window.marks |= marks;
         }
         Some(end)
     }

@@ -1,7 +1,10 @@
 //! Descriptors to wait on: poll, epoll, eventfd, timerfd, and what kind a descriptor is.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Turns the result of a system call into an error or a value.
 pub(super) fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -120,7 +123,7 @@ pub struct Ready {
     pub token: u64,
 }
 
-/// Waits on an epoll set and puts what is ready into `into`, at most 256 at once. `None` waits for
+/// Waits on an epoll set and puts what is ready into `into`, at most 64 at once. `None` waits for
 /// ever; an interrupted wait reports nothing.
 pub fn epoll_wait(
     set: BorrowedFd<'_>,
@@ -128,7 +131,7 @@ pub fn epoll_wait(
     nanoseconds: Option<u64>,
 ) -> io::Result<()> {
     into.clear();
-    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 256];
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
     let milliseconds = to_poll_timeout(nanoseconds);
     // SAFETY: `events` has room for the number of entries that is passed.
     let result = unsafe {
@@ -173,6 +176,19 @@ pub fn close_copy(descriptor: RawFd) {
     // SAFETY: the caller names a descriptor of a link whose objects are leaked, so nobody else
     // closes or uses this number again.
     unsafe { libc::close(descriptor) };
+}
+
+/// Makes a descriptor that is readable once something appears in `directory`, gets other
+/// permissions, or the directory itself goes. It is not meant to be read.
+pub fn changes_of(directory: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    // SAFETY: the call takes a number only.
+    let changes = owned(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
+    let appears = libc::IN_CREATE | libc::IN_MOVED_TO | libc::IN_ATTRIB;
+    let mask = appears | libc::IN_DELETE_SELF | libc::IN_MOVE_SELF | libc::IN_ONLYDIR;
+    // SAFETY: `path` is a C string that lives through the call.
+    checked(unsafe { libc::inotify_add_watch(changes.as_raw_fd(), path.as_ptr(), mask) })?;
+    Ok(changes)
 }
 
 /// Blocks SIGTERM and SIGINT and gives a descriptor that becomes readable with them.

@@ -149,6 +149,13 @@ fn publish(program: &mut Program, channel: &str, milliseconds: u64, text: &str) 
     answer
 }
 
+/// Whether a daemon does nothing at all until something happens: it waits, without a timeout.
+fn sleeps_for_ever(daemon: u32) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{daemon}/syscall")).unwrap_or_default();
+    // The number of epoll_wait(), then what it was given.
+    call.split_whitespace().nth(4).is_some_and(|timeout| timeout.ends_with("ffffffff"))
+}
+
 fn moves() -> Outcome {
     let host = Host::new(3)?;
     let mut poll = host.ready();
@@ -162,12 +169,13 @@ fn moves() -> Outcome {
     publisher.ok("open l c p 60000");
     publisher.ok("open l gone p 60000");
     publisher.ok("unlink l gone");
+    let private = host.private();
+    until(|| sleeps_for_ever(private).then_some(()));
     let kept = publisher.publish("c", 1, MINUTES, "kept");
     let there = publisher.publish("gone", 1, MINUTES, "there");
     poll.expect_notice(&format!("event 1 {kept} 1 kept"));
     poll.expect_notice(&format!("event 2 {there} 1 there"));
     block.expect_notice(&format!("event 1 {kept} 1 kept"));
-    let private = host.private();
     let _system = host.system("0666");
     let mut lost = [poll.notice(), poll.notice()];
     lost.sort();

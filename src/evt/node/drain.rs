@@ -87,7 +87,8 @@ impl Node {
         let instance = self.instances[live.instance].number;
         let what = stored(&live.record, live.subscription, now, live.deadline);
         windows.put(library.target, &Delivery { instance, what })?;
-        library.queue.pop_live(at);
+        let over = library.queue.pop_live(at)?;
+        self.spares.put_back(over.record);
         Some(())
     }
 

@@ -32,6 +32,7 @@ use super::channel::Channel;
 use super::queue::Queue;
 use super::retention::Deadlines;
 use super::slab::Slab;
+use super::spares::Spares;
 use super::subscription::Instance;
 use super::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Limits, Name, SubscriptionNo};
 use foldhash::fast::FixedState;
@@ -64,10 +65,13 @@ struct Library {
     instances: Vec<u32>,
 }
 
+/// Open instances that get an event, each with its first subscription that matches.
+type Takers = Vec<(u32, SubscriptionNo)>;
+
 /// Room that is used again by every publication.
 #[derive(Debug, Default)]
 struct Scratch {
-    takers: Vec<(u32, SubscriptionNo)>,
+    takers: Takers,
     data: Vec<u8>,
 }
 
@@ -107,6 +111,7 @@ pub struct Node {
     /// Work since the driver last asked; see [`Node::take_work`].
     work: u64,
     scratch: Scratch,
+    spares: Spares,
     /// Publications with takers left, in publish order.
     fan_outs: Vec<FanOut>,
 }
@@ -136,6 +141,7 @@ impl Node {
             changes: Vec::new(),
             work: 0,
             scratch: Scratch::default(),
+            spares: Spares::default(),
             fan_outs: Vec::new(),
         }
     }

@@ -6,7 +6,8 @@ use super::{
     Cost, Data, Delivery, EventRecord, Fault, Node, Process, ProcessKey, Publication, What,
 };
 use crate::evt::retention::Retained;
-use crate::evt::{AttributesRef, OpenFlags, Span, SubscriptionNo, Time};
+use crate::evt::spares::Spares;
+use crate::evt::{AttributesRef, Limits, OpenFlags, Span, SubscriptionNo, Time};
 use std::rc::Rc;
 
 /// The publication on its way to its takers.
@@ -15,47 +16,45 @@ struct Passage<'a> {
     deadline: Time,
     now: Time,
     /// The data, if they were fetched for several takers.
-    fetched: Option<Vec<u8>>,
+    fetched: Option<&'a [u8]>,
     /// The shared record, once something keeps the event.
     record: Option<Rc<EventRecord>>,
 }
 
 impl Passage<'_> {
-    /// The event as the next taker gets it.
-    fn what(&self, subscription: SubscriptionNo) -> What<'_> {
-        if let Some(record) = &self.record {
-            return stored(record, subscription, self.now, self.deadline);
-        }
-        let Publication { id, publish_time, retention, priority, attributes, .. } =
-            *self.publication;
-        let data = self.fetched.as_deref().map_or(Data::InFlight, Data::Stored);
-        let left = if retention == Span::ZERO { Span::ZERO } else { self.now.until(self.deadline) };
-        What::Event { subscription, id, publish_time, retention, left, priority, attributes, data }
-    }
-
     /// The shared record, made the first time it is asked for; `None` if memory is short.
-    fn record(&mut self, windows: &mut dyn Windows) -> Option<Rc<EventRecord>> {
+    fn record(
+        &mut self,
+        spares: &mut Spares,
+        windows: &mut dyn Windows,
+    ) -> Option<Rc<EventRecord>> {
         if self.record.is_none() {
             let Publication {
                 id, publish_time, retention, priority, attributes, data_bytes, ..
             } = *self.publication;
-            let mut data = Vec::new();
-            match &self.fetched {
-                Some(fetched) => {
-                    data.try_reserve_exact(fetched.len()).ok()?;
-                    data.extend_from_slice(fetched);
-                }
-                None => fetch(data_bytes, &mut data, windows)?,
+            let mut shared = spares.take(data_bytes);
+            let record = Rc::get_mut(&mut shared)?;
+            match self.fetched {
+                Some(fetched) => copy(fetched, &mut record.data)?,
+                None => fetch(data_bytes, &mut record.data, windows)?,
             }
-            let mut packed = Vec::new();
-            packed.try_reserve_exact(attributes.len()).ok()?;
-            packed.extend_from_slice(attributes);
-            let attributes = packed;
-            let record = EventRecord { id, publish_time, retention, priority, attributes, data };
-            self.record = Some(Rc::new(record));
+            copy(attributes, &mut record.attributes)?;
+            record.id = id;
+            record.publish_time = publish_time;
+            record.retention = retention;
+            record.priority = priority;
+            self.record = Some(shared);
         }
         self.record.clone()
     }
+}
+
+/// Copies bytes into `into`; `None` if memory is short.
+fn copy(from: &[u8], into: &mut Vec<u8>) -> Option<()> {
+    into.clear();
+    into.try_reserve_exact(from.len()).ok()?;
+    into.extend_from_slice(from);
+    Some(())
 }
 
 /// Fetches the data into `into`; `None` if memory is short.
@@ -77,6 +76,31 @@ pub(super) struct Source {
     pub(super) user: u32,
 }
 
+/// An event that is not retained, as a taker gets it.
+#[inline]
+const fn passing<'a>(
+    publication: &Publication<'a>,
+    subscription: SubscriptionNo,
+    data: Data<'a>,
+) -> What<'a> {
+    let Publication { id, publish_time, retention, priority, attributes, .. } = *publication;
+    let left = Span::ZERO;
+    What::Event { subscription, id, publish_time, retention, left, priority, attributes, data }
+}
+
+/// What is judged of every publication, whatever way it goes.
+#[inline]
+pub(super) fn permits(
+    limits: &Limits,
+    owner: &Process,
+    publication: &Publication<'_>,
+) -> Result<(), Fault> {
+    if !owner.account.holds(publication.id) {
+        return Err(Fault::Malformed);
+    }
+    if publication.data_bytes <= limits.event_bytes_max { Ok(()) } else { Err(Fault::TooBig) }
+}
+
 impl Node {
     /// Publishes an event: retains it if it has a retention time, then delivers it to every open
     /// instance of the channel with a subscription that matches. On an unknown instance nothing
@@ -92,13 +116,35 @@ impl Node {
     /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
     ///
     /// Source: SAI-AIS-EVT-B.03.01, saEvtEventPublish().
-    pub fn publish(
+    #[inline]
+    pub fn publish<W: Windows>(
         &mut self,
         process: ProcessKey,
         publication: &Publication<'_>,
         batch: u32,
         now: Time,
-        windows: &mut dyn Windows,
+        windows: &mut W,
+    ) -> Result<Cost, Fault> {
+        if publication.retention == Span::ZERO
+            && let Some(taker) = self.only_taker(process, publication)?
+        {
+            self.deliver_to_one(taker, publication, now, windows);
+            return Ok(Cost { matches: 1, enqueues: 1, waits: 0 });
+        }
+        // Copies: the addresses of what is busy would cost its registers.
+        let publication = *publication;
+        self.publish_anew(process, &publication, batch.max(1), now, windows)
+    }
+
+    /// Publishes an event that is retained, or goes another way than the one before.
+    #[inline(never)]
+    fn publish_anew<W: Windows>(
+        &mut self,
+        process: ProcessKey,
+        publication: &Publication<'_>,
+        batch: u32,
+        now: Time,
+        windows: &mut W,
     ) -> Result<Cost, Fault> {
         let Some((source, matches)) = self.route(process, publication)? else {
             return Ok(Cost::default());
@@ -107,41 +153,82 @@ impl Node {
         if retained {
             self.spend(process, source, publication)?;
         }
-        let number = self.scratch.takers.len();
-        let split = number > batch.max(1) as usize;
-        let mut scratch = std::mem::take(&mut self.scratch.data);
+        let number = self.scratch.takers.len() as u32;
+        if !retained && number <= batch {
+            let takers = std::mem::take(&mut self.scratch.takers);
+            match takers[..] {
+                [] => {}
+                [taker] => self.deliver_to_one(taker, publication, now, windows),
+                _ => self.deliver_to_many(&takers, publication, now, windows),
+            }
+            self.scratch.takers = takers;
+            return Ok(Cost { matches, enqueues: number, waits: 0 });
+        }
         let deadline = now.after(publication.retention);
         let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
-        let ready = if retained {
-            passage.record(windows).map(|record| self.retain(source, record, deadline))
-        } else if split {
-            passage.record(windows).map(|_| ())
-        } else if number > 1 {
-            // One copy for all, so that the publisher cannot show different bytes to each.
-            fetch(publication.data_bytes, &mut scratch, windows)
-        } else {
-            Some(())
-        };
-        if split {
-            self.scratch.data = scratch;
-            self.begin_fan_out(process, passage.record, deadline);
+        let record = passage.record(&mut self.spares, windows);
+        if let (Some(record), true) = (&record, retained) {
+            self.retain(source, Rc::clone(record), deadline);
+        }
+        if number > batch {
+            self.begin_fan_out(process, record, deadline);
             return Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) });
         }
-        if number > 1 && !retained {
-            passage.fetched = Some(scratch);
-            scratch = Vec::new();
-        }
         let takers = std::mem::take(&mut self.scratch.takers);
-        for (instance, subscription) in &takers {
-            if ready.is_some() {
-                self.deliver(*instance, *subscription, &mut passage, windows);
-            } else {
-                self.lose(*instance, now, windows);
+        for (instance, subscription) in takers.iter().copied() {
+            match &record {
+                Some(record) => {
+                    let times = (deadline, now);
+                    self.deliver_record((instance, subscription), record, times, windows);
+                }
+                None => self.lose(instance, now, windows),
             }
         }
-        self.scratch.data = passage.fetched.unwrap_or(scratch);
         self.scratch.takers = takers;
-        Ok(Cost { matches, enqueues: number as u32, waits: 0 })
+        Ok(Cost { matches, enqueues: number, waits: 0 })
+    }
+
+    /// Delivers an event that is not retained to its only taker, straight from the outbox.
+    #[inline]
+    fn deliver_to_one<W: Windows>(
+        &mut self,
+        (key, subscription): (u32, SubscriptionNo),
+        publication: &Publication<'_>,
+        now: Time,
+        windows: &mut W,
+    ) {
+        if !self.put(key, passing(publication, subscription, Data::InFlight), windows) {
+            let publication = *publication;
+            let deadline = now;
+            let mut passage =
+                Passage { publication: &publication, deadline, now, fetched: None, record: None };
+            self.keep(key, subscription, &mut passage, windows);
+        }
+    }
+
+    /// Delivers an event that is not retained to its takers at once: one copy for all, so that the
+    /// publisher cannot show different bytes to each.
+    #[inline(never)]
+    fn deliver_to_many<W: Windows>(
+        &mut self,
+        takers: &[(u32, SubscriptionNo)],
+        publication: &Publication<'_>,
+        now: Time,
+        windows: &mut W,
+    ) {
+        let mut data = std::mem::take(&mut self.scratch.data);
+        if fetch(publication.data_bytes, &mut data, windows).is_none() {
+            return takers.iter().for_each(|taker| self.lose(taker.0, now, windows));
+        }
+        let (fetched, deadline) = (Some(data.as_slice()), now);
+        let mut passage = Passage { publication, deadline, now, fetched, record: None };
+        for (key, subscription) in takers.iter().copied() {
+            let what = passing(publication, subscription, Data::Stored(&data));
+            if !self.put(key, what, windows) {
+                self.keep(key, subscription, &mut passage, windows);
+            }
+        }
+        self.scratch.data = data;
     }
 
     /// Takes a record that an earlier start took and perhaps did not finish. Its retention is
@@ -167,7 +254,7 @@ impl Node {
         if publication.retention > Span::ZERO && !known && fits {
             let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
-            if let Some(record) = passage.record(windows) {
+            if let Some(record) = passage.record(&mut self.spares, windows) {
                 self.retain(source, record, deadline);
             }
         }
@@ -188,25 +275,12 @@ impl Node {
         if !instance.flags.contains(OpenFlags::PUBLISHER) {
             return Err(Fault::Malformed);
         }
-        self.permits(owner, publication)?;
+        permits(&self.limits, owner, publication)?;
         let attributes =
             AttributesRef::parse(publication.attributes).map_err(|_| Fault::Malformed)?;
         attributes.within(&self.limits).map_err(|_| Fault::TooBig)?;
         let source = Source { channel: instance.channel, user: owner.identity.uid };
         Ok(Some((source, attributes)))
-    }
-
-    /// What is judged of every publication, whatever way it goes.
-    pub(super) fn permits(
-        &self,
-        owner: &Process,
-        publication: &Publication<'_>,
-    ) -> Result<(), Fault> {
-        if !owner.account.holds(publication.id) {
-            return Err(Fault::Malformed);
-        }
-        let fits = publication.data_bytes <= self.limits.event_bytes_max;
-        if fits { Ok(()) } else { Err(Fault::TooBig) }
     }
 
     /// Takes the credit for a retained event.
@@ -256,25 +330,31 @@ impl Node {
     }
 
     /// Writes a delivery into the window, unless something waits before it or there is no room.
-    fn put(&self, key: u32, what: What<'_>, windows: &mut dyn Windows) -> bool {
+    #[inline(always)]
+    fn put<W: Windows + ?Sized>(&self, key: u32, what: What<'_>, windows: &mut W) -> bool {
         let instance = &self.instances[key];
         let library = &self.libraries[instance.library];
         let delivery = Delivery { instance: instance.number, what };
         library.queue.is_clear(what.priority()) && windows.put(library.target, &delivery).is_some()
     }
 
-    /// Delivers to one instance: into the window, else to the queue.
-    fn deliver(
+    /// Queues an event that a window has no room for.
+    #[inline(never)]
+    fn keep(
         &mut self,
         key: u32,
         subscription: SubscriptionNo,
         passage: &mut Passage<'_>,
         windows: &mut dyn Windows,
     ) {
-        if self.put(key, passage.what(subscription), windows) {
-            return;
+        let Publication { priority, attributes, data_bytes, .. } = *passage.publication;
+        let bytes = EventRecord::bytes_of(attributes.len(), data_bytes);
+        let queue = &self.libraries[self.instances[key].library].queue;
+        if !queue.admits(&self.limits, priority, bytes) {
+            // Seen before it is copied: that is the lasting state of who is too slow.
+            return self.lose(key, passage.now, windows);
         }
-        match passage.record(windows) {
+        match passage.record(&mut self.spares, windows) {
             Some(record) => {
                 let times = (passage.deadline, passage.now);
                 self.enqueue(key, subscription, record, times, windows);
@@ -283,7 +363,8 @@ impl Node {
         }
     }
 
-    /// As [`Node::deliver`], of an event that is a shared record already.
+    /// Delivers an event that is a shared record to one instance: into the window, else to the
+    /// queue.
     pub(super) fn deliver_record(
         &mut self,
         (key, subscription): (u32, SubscriptionNo),
@@ -307,7 +388,7 @@ impl Node {
     ) {
         let library = self.instances[key].library;
         let queue = &mut self.libraries[library].queue;
-        if !queue.admits(&self.limits, &record) {
+        if !queue.admits(&self.limits, record.priority, record.bytes()) {
             self.lose(key, now, windows);
             return;
         }

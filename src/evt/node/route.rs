@@ -3,9 +3,8 @@
 //! Most programs publish one event after the other of the same kind. Then the next one needs no
 //! matching: it goes the same way as long as the subscriptions of the channel are the same.
 
-use super::publish::Source;
-use super::{Fault, InstanceNo, Node, ProcessKey, Publication};
-use crate::evt::SubscriptionNo;
+use super::publish::{Source, permits};
+use super::{Fault, InstanceNo, Node, Process, ProcessKey, Publication, SubscriptionNo, Takers};
 
 /// Takers of a route that is remembered: more are matched anew each time, which is little beside
 /// what it takes to deliver to them.
@@ -21,7 +20,26 @@ pub(super) struct Route {
     /// The state of the channel's subscriptions then.
     version: u64,
     attributes: Vec<u8>,
-    takers: Vec<(u32, SubscriptionNo)>,
+    takers: Takers,
+}
+
+/// Compares attributes; usual ones by their first and last bytes, which together cover them.
+#[inline]
+fn are_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match one.len() {
+        8..=16 => {
+            one.first_chunk::<8>() == other.first_chunk()
+                && one.last_chunk::<8>() == other.last_chunk()
+        }
+        17..=32 => {
+            one.first_chunk::<16>() == other.first_chunk()
+                && one.last_chunk::<16>() == other.last_chunk()
+        }
+        _ => one == other,
+    }
 }
 
 impl Route {
@@ -54,18 +72,48 @@ impl Node {
         publication: &Publication<'_>,
     ) -> Result<Option<Source>, Fault> {
         let Some(owner) = self.processes.get(process.0) else { return Ok(None) };
-        let route = &owner.route;
-        let same = route.instance == Some(publication.instance)
-            && route.attributes == publication.attributes;
-        if !same || self.channels[route.channel].index.version() != route.version {
+        if !self.follows(owner, publication)? {
             return Ok(None);
         }
-        self.permits(owner, publication)?;
+        let source = Source { channel: owner.route.channel, user: owner.identity.uid };
         self.publications += 1;
-        self.channels[route.channel].publications += 1;
+        self.channels[source.channel].publications += 1;
         self.scratch.takers.clear();
-        self.scratch.takers.extend_from_slice(&route.takers);
-        Ok(Some(Source { channel: route.channel, user: owner.identity.uid }))
+        self.scratch.takers.extend_from_slice(&owner.route.takers);
+        Ok(Some(source))
+    }
+
+    /// The taker of a publication that goes the way of the one before, if that had one.
+    #[inline]
+    pub(super) fn only_taker(
+        &mut self,
+        process: ProcessKey,
+        publication: &Publication<'_>,
+    ) -> Result<Option<(u32, SubscriptionNo)>, Fault> {
+        let Some(owner) = self.processes.get(process.0) else { return Ok(None) };
+        let (&[taker], channel) = (&owner.route.takers[..], owner.route.channel) else {
+            return Ok(None);
+        };
+        if !self.follows(owner, publication)? {
+            return Ok(None);
+        }
+        self.publications += 1;
+        self.channels[channel].publications += 1;
+        Ok(Some(taker))
+    }
+
+    /// Whether a publication goes the way of the one before; then it has been judged. Counting it
+    /// is left to the caller.
+    #[inline]
+    fn follows(&self, owner: &Process, publication: &Publication<'_>) -> Result<bool, Fault> {
+        let route = &owner.route;
+        let same = route.instance == Some(publication.instance)
+            && are_same(&route.attributes, publication.attributes);
+        if !same || self.channels[route.channel].index.version() != route.version {
+            return Ok(false);
+        }
+        permits(&self.limits, owner, publication)?;
+        Ok(true)
     }
 
     /// Remembers the way of a publication, unless that takes memory that is not there.

@@ -75,8 +75,13 @@ impl Node {
         }
         if waits > 0 {
             self.fan_outs.insert(at, fan_out);
-        } else if fan_out.takers.capacity() > self.scratch.takers.capacity() {
-            self.scratch.takers = fan_out.takers;
+        } else {
+            if fan_out.takers.capacity() > self.scratch.takers.capacity() {
+                self.scratch.takers = fan_out.takers;
+            }
+            if let Some(over) = fan_out.record {
+                self.spares.put_back(over);
+            }
         }
         Cost { matches: 0, enqueues: number as u32, waits }
     }
