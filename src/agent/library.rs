@@ -66,7 +66,8 @@ impl Completions {
 }
 
 /// The descriptor that programs wait on: an epoll set over the doorbell, the control socket's end,
-/// the retry timer, and an eventfd that is raised while something unread remains.
+/// the retry timer, and an eventfd that is raised while something unread remains. It is the set of the
+/// bell itself, if the node is there that gave it: a set in a set makes each wake-up dearer.
 ///
 /// The set is closed first: who is woken at the end looks again, and must not find it empty.
 #[derive(Debug)]
@@ -88,6 +89,7 @@ pub(super) struct Reader {
     pub(super) recent: Recent,
     /// The record that is read and not given back.
     pub(super) lending: Lending,
+    /// The set of the bell, unless that is the selection object.
     bell: Option<OwnedFd>,
     /// The number of the connection that the bell came with.
     bell_of: u64,
@@ -201,9 +203,8 @@ impl Library {
         if let Some(object) = &reader.object {
             return Ok(object.set.as_raw_fd());
         }
-        let object = self.make_object(&reader).map_err(|_| Error::NoResources)?;
+        let object = self.make_object(&mut reader).map_err(|_| Error::NoResources)?;
         let number = object.set.as_raw_fd();
-        note_descriptor(number);
         note_descriptor(object.unread.as_raw_fd());
         reader.object = Some(object);
         drop(reader);
@@ -212,21 +213,33 @@ impl Library {
         Ok(number)
     }
 
-    fn make_object(&self, reader: &Reader) -> io::Result<SelectionObject> {
+    fn make_object(&self, reader: &mut Reader) -> io::Result<SelectionObject> {
         // So that finalizing finds it made.
         self.process.ended()?;
-        let set = descriptor::epoll()?;
         let unread = descriptor::eventfd()?;
-        let readable = libc::EPOLLIN as u32;
-        descriptor::epoll_add(set.as_fd(), unread.as_raw_fd(), readable, 0)?;
-        descriptor::epoll_add(set.as_fd(), self.link.timer.as_raw_fd(), readable, 0)?;
-        if let Some(bell) = &reader.bell {
-            descriptor::epoll_add(set.as_fd(), bell.as_raw_fd(), readable, 0)?;
+        let bell = reader.bell.take();
+        let is_bell = bell.is_some();
+        let set = bell.map_or_else(descriptor::epoll, Ok)?;
+        if let Err(error) = self.fill(&set, &unread) {
+            // What has been added to a bell is there already the next time.
+            reader.bell = is_bell.then_some(set);
+            return Err(error);
         }
-        if let Some(connection) = self.link.connection() {
-            watch_end(&set, &connection)?;
+        if !is_bell {
+            note_descriptor(set.as_raw_fd());
         }
         Ok(SelectionObject { set, raised: false, unread })
+    }
+
+    /// Has the set watch all that is to wake the program, beside the bell.
+    fn fill(&self, set: &OwnedFd, unread: &OwnedFd) -> io::Result<()> {
+        let readable = libc::EPOLLIN as u32;
+        watch(set, unread.as_raw_fd(), readable)?;
+        watch(set, self.link.timer.as_raw_fd(), readable)?;
+        match self.link.connection() {
+            Some(connection) => watch_end(set, &connection),
+            None => Ok(()),
+        }
     }
 
     /// The node has gone, and with it what its bell watches. The bell of a newer connection stays.
@@ -281,7 +294,7 @@ impl Library {
         let mut reader = self.reader.lock();
         // A sleeper is rung once. A ring that is on its way only now will wake it in vain.
         if bell.stay_awake() || in_vain {
-            reader.take_rings();
+            reader.take_rings(in_vain);
         }
         // The last look comes after falling asleep: either it sees a new record, or the node sees
         // that this program sleeps and rings.
@@ -295,7 +308,7 @@ impl Library {
         };
         if pending {
             if bell.stay_awake() {
-                reader.take_rings();
+                reader.take_rings(false);
             }
             reader.raise();
         } else {
@@ -337,9 +350,13 @@ impl Library {
 }
 
 fn watch_end(set: &OwnedFd, connection: &Connection) -> io::Result<()> {
-    let hang_up = libc::EPOLLRDHUP as u32;
-    match descriptor::epoll_add(set.as_fd(), connection.socket_number(), hang_up, 0) {
-        // A selection object that was made just now watches the new connection already.
+    watch(set, connection.socket_number(), libc::EPOLLRDHUP as u32)
+}
+
+/// Adds a descriptor to a set that may have it: a selection object that was made just now watches
+/// the new connection already.
+fn watch(set: &OwnedFd, member: RawFd, events: u32) -> io::Result<()> {
+    match descriptor::epoll_add(set.as_fd(), member, events, 0) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         outcome => outcome,
     }
@@ -364,10 +381,14 @@ impl Reader {
         }
     }
 
-    /// Takes rings off the bell.
-    fn take_rings(&self) {
+    /// Takes rings off the bell; with `all` also those of nodes before.
+    fn take_rings(&self, all: bool) {
+        let set = self.object.as_ref().map(|object| &object.set);
         if let Some(bell) = &self.bell {
             descriptor::hear(bell.as_fd());
+        }
+        if let Some(set) = set.filter(|_| all || self.bell.is_none()) {
+            descriptor::hear(set.as_fd());
         }
     }
 

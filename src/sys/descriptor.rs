@@ -48,11 +48,16 @@ pub fn bell() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((bell, heard))
 }
 
-/// Takes all rings off the epoll set of a bell. Never waits.
+/// Descriptors that one set with a bell watches, at most: the bell, what else wakes a program, and
+/// some to spare.
+const WATCHED_MOST: usize = 8;
+
+/// Takes all rings off the epoll set of a bell, which may watch others too. Never waits.
 pub fn hear(bell: BorrowedFd<'_>) {
-    let mut event = libc::epoll_event { events: 0, u64: 0 };
-    // SAFETY: `event` lives through the call and is the one entry that is asked for.
-    unsafe { libc::epoll_wait(bell.as_raw_fd(), &raw mut event, 1, 0) };
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; WATCHED_MOST];
+    let most = WATCHED_MOST as libc::c_int;
+    // SAFETY: `events` lives through the call and has room for `most` entries.
+    unsafe { libc::epoll_wait(bell.as_raw_fd(), events.as_mut_ptr(), most, 0) };
 }
 
 /// Makes an eventfd readable. A full counter means that it is readable already.
