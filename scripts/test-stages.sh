@@ -17,6 +17,7 @@ title_of() {
     capi) echo 'C programs, one for each function' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
+    engines) echo 'transports on real engines' ;;
     instructions) echo 'instructions for one event, against benches/budget.json' ;;
     demo) echo 'the demonstration' ;;
     bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
@@ -242,6 +243,12 @@ stage_asan() {
     # Leaks are Valgrind's part: it knows definite ones from memory that lives as long as we do.
     EVT_TEST_SHORT=1 ASAN_OPTIONS=detect_leaks=0 run_programs "$place/lib" "$place/sbin/saevtd" \
         "$(programs_without_memory_limit)" --cflags '-fsanitize=address'
+}
+
+stage_engines() {
+    need_file tests/engines/run.sh tests/engines/corosync.sh tests/transport.rs
+    need_tool cc gcc
+    tests/engines/run.sh
 }
 
 stage_instructions() {

@@ -1,6 +1,8 @@
 //! System calls, safe to call from outside.
 
 pub mod clock;
+pub mod cpg;
+pub mod cpg_quorum;
 pub mod descriptor;
 pub mod log;
 pub mod memory;
