@@ -9,6 +9,7 @@ use crate::sys::descriptor;
 use crate::transport::Standing;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Between attempts to attach, in nanoseconds: doubled from the least to the most. Corosync needs
@@ -41,9 +42,20 @@ pub(super) fn start(
     group: String,
 ) -> io::Result<()> {
     let shown = Standing::Starting;
-    let engine = Engine { shared, cpg, quorum, group, count: 0, shown };
-    std::thread::Builder::new().name("corosync".into()).spawn(move || engine.run())?;
+    let engine = Engine { shared: Arc::clone(&shared), cpg, quorum, group, count: 0, shown };
+    std::thread::Builder::new().name("corosync".into()).spawn(move || {
+        // What the engine leaves half-changed by a panic, nobody reads: the loop is told the end.
+        if catch_unwind(AssertUnwindSafe(|| engine.run())).is_err() {
+            end(&shared, "a defect in the thread of corosync".into());
+        }
+    })?;
     Ok(())
+}
+
+/// Tells the loop that there will be no engine any more.
+fn end(shared: &Shared, why: String) {
+    shared.state().failure = Some(why);
+    descriptor::raise(shared.to_loop.as_fd());
 }
 
 impl Engine {
@@ -53,9 +65,7 @@ impl Engine {
             match self.attach() {
                 Ok(had_a_group) if had_a_group => pause = PAUSE_MIN_NS,
                 Err(error) if is_final(&error) => {
-                    self.shared.state().failure = Some(self.explain(&error));
-                    descriptor::raise(self.shared.to_loop.as_fd());
-                    return;
+                    return end(&self.shared, self.explain(&error));
                 }
                 _ => {}
             }

@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Bytes that a member may leave unread of what one other has sent it, before that one is held up:
 /// a few of the longest messages. What is on its way comes on top, see `OUTGOING_BYTES_MAX`.
 pub(super) const UNREAD_BYTES_MAX: u64 = 4 << 20;
-/// A member tells a sender of each so many bytes it has read: a small message for a MiB.
-const CREDIT_BYTES: u64 = UNREAD_BYTES_MAX / 4;
+/// A member tells a sender of each so many bytes it has read: a small message to the group for 256
+/// KiB. Who reads less than that in the time after which a sender parts counts as not reading.
+pub(super) const CREDIT_BYTES: u64 = UNREAD_BYTES_MAX / 16;
 
 /// What is told to the loop, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]

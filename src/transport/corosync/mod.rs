@@ -19,7 +19,7 @@ use super::{Arrival, MESSAGE_COST, Order, PeerId, ServiceRange, Transport};
 use crate::sys::cpg::{self, Cpg};
 use crate::sys::cpg_quorum::QuorumService;
 use crate::sys::{clock, descriptor};
-use group::Told;
+use group::{CREDIT_BYTES, Told};
 use shared::{Heard, OUTGOING_BYTES_MAX, Outgoing, Shared, State};
 use std::collections::VecDeque;
 use std::io;
@@ -31,9 +31,6 @@ use std::sync::Arc;
 const MESSAGE_BYTES_MAX: usize = 960 << 10;
 /// The names of groups begin so.
 const GROUP_PREFIX: &str = "saevt:";
-/// The loop has the engine look when it has read so much of one member.
-const TAKEN_BYTES: u64 = 256 << 10;
-
 /// The transport of a node whose host runs corosync.
 #[derive(Debug)]
 pub struct Corosync {
@@ -47,7 +44,8 @@ pub struct Corosync {
 
 impl Corosync {
     /// Attaches to the corosync of this host as soon as that runs. `service` tells apart the
-    /// services of one cluster; with `needs_quorum` a node without quorum is no member.
+    /// services of one cluster; with `needs_quorum` a node without quorum is no member. Starts a
+    /// thread, which takes the signals that are not blocked by now.
     ///
     /// # Errors
     ///
@@ -123,7 +121,7 @@ impl Corosync {
                 let taken = state.taken.entry(from).or_default();
                 let before = *taken;
                 *taken += (bytes.len() + MESSAGE_COST) as u64;
-                if before < TAKEN_BYTES && *taken >= TAKEN_BYTES {
+                if before < CREDIT_BYTES && *taken >= CREDIT_BYTES {
                     self.shared.ring_engine();
                 }
                 Some(Arrival::Message { from, bytes })
@@ -226,5 +224,18 @@ impl Transport for Corosync {
 
     fn readiness(&self) -> Option<BorrowedFd<'_>> {
         Some(self.shared.to_loop.as_fd())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_whose_name_is_no_name_of_a_group_is_refused() {
+        for name in ["", &"x".repeat(cpg::NAME_BYTES_MAX - GROUP_PREFIX.len() + 1)] {
+            let refused = Corosync::open(name, false).map(|_| ()).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        }
     }
 }
