@@ -9,3 +9,4 @@ pub mod memory;
 pub mod process;
 pub mod program;
 pub mod socket;
+pub mod tipc;

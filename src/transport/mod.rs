@@ -24,6 +24,7 @@
 pub mod corosync;
 pub mod local;
 mod roster;
+pub mod tipc;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -220,6 +221,11 @@ pub enum EngineConfig {
         /// Whether a node without quorum is no member; else every part of a cluster goes on.
         needs_quorum: bool,
     },
+    /// TIPC of this host's kernel.
+    Tipc {
+        /// Tells apart the services of one cluster.
+        service: String,
+    },
 }
 
 /// Attaches to an engine, at once or as soon as it is there.
@@ -234,5 +240,6 @@ pub fn open(config: &EngineConfig) -> io::Result<Box<dyn Transport>> {
         EngineConfig::Corosync { service, needs_quorum } => {
             Box::new(corosync::Corosync::open(service, *needs_quorum)?)
         }
+        EngineConfig::Tipc { service } => Box::new(tipc::Tipc::open(service)?),
     })
 }

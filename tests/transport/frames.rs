@@ -38,7 +38,8 @@ pub(crate) enum Order {
 pub(crate) enum Answer {
     Done,
     Own(Option<PeerId>),
-    Heard(Option<Arrival>),
+    /// All that had arrived, or the first of it.
+    Heard(Vec<Arrival>),
     Facts(u64, bool),
     Refused(ErrorKind, String),
 }
@@ -117,32 +118,53 @@ const KINDS: [ErrorKind; 5] = [
 ];
 const STANDINGS: [Standing; 3] = [Standing::Starting, Standing::Member, Standing::Outside];
 
+fn arrival_to_frame(arrival: &Arrival) -> Vec<u8> {
+    let bound = |at: PeerId, bound| [&peer(at)[..], &range(bound)].concat();
+    match arrival {
+        Arrival::Up { peer, range } => frame(0, &bound(*peer, *range), &[]),
+        Arrival::Down { peer, range } => frame(1, &bound(*peer, *range), &[]),
+        Arrival::Message { from, bytes } => frame(2, &peer(*from), bytes),
+        Arrival::Room => frame(3, &[], &[]),
+        Arrival::Standing(standing) => {
+            let position = STANDINGS.iter().position(|known| known == standing);
+            frame(4, &[position.expect("all are listed") as u64], &[])
+        }
+    }
+}
+
+fn arrival_of_frame(frame: &[u8]) -> Arrival {
+    let mut reader = Reader(frame);
+    match reader.number() {
+        0 => Arrival::Up { peer: reader.peer(), range: reader.range() },
+        1 => Arrival::Down { peer: reader.peer(), range: reader.range() },
+        2 => Arrival::Message { from: reader.peer(), bytes: reader.0.to_vec() },
+        3 => Arrival::Room,
+        4 => Arrival::Standing(STANDINGS[reader.number() as usize]),
+        kind => panic!("an arrival of kind {kind}"),
+    }
+}
+
 impl Answer {
     pub(crate) fn of_error(error: &io::Error) -> Self {
         Self::Refused(error.kind(), error.to_string())
     }
 
     pub(crate) fn to_frame(&self) -> Vec<u8> {
-        let up = |at: PeerId, bound| [&peer(at)[..], &range(bound)].concat();
         match self {
             Self::Done => frame(0, &[], &[]),
             Self::Own(None) => frame(1, &[], &[]),
             Self::Own(Some(own)) => frame(2, &peer(*own), &[]),
-            Self::Heard(None) => frame(3, &[], &[]),
-            Self::Heard(Some(arrival)) => match arrival {
-                Arrival::Up { peer, range } => frame(4, &up(*peer, *range), &[]),
-                Arrival::Down { peer, range } => frame(5, &up(*peer, *range), &[]),
-                Arrival::Message { from, bytes } => frame(6, &peer(*from), bytes),
-                Arrival::Room => frame(7, &[], &[]),
-                Arrival::Standing(standing) => {
-                    let position = STANDINGS.iter().position(|known| known == standing);
-                    frame(8, &[position.expect("all are listed") as u64], &[])
-                }
-            },
-            Self::Facts(bytes, is_total) => frame(9, &[*bytes, u64::from(*is_total)], &[]),
+            Self::Heard(arrivals) => {
+                let parts = arrivals.iter().flat_map(|arrival| {
+                    let part = arrival_to_frame(arrival);
+                    [(part.len() as u64).to_le_bytes().to_vec(), part].concat()
+                });
+                frame(3, &[], &parts.collect::<Vec<u8>>())
+            }
+            Self::Facts(bytes, is_total) => frame(4, &[*bytes, u64::from(*is_total)], &[]),
             Self::Refused(kind, why) => {
                 let position = KINDS.iter().position(|known| known == kind).unwrap_or(0);
-                frame(10, &[position as u64], why.as_bytes())
+                frame(5, &[position as u64], why.as_bytes())
             }
         }
     }
@@ -153,17 +175,18 @@ impl Answer {
             0 => Self::Done,
             1 => Self::Own(None),
             2 => Self::Own(Some(reader.peer())),
-            3 => Self::Heard(None),
-            4 => Self::Heard(Some(Arrival::Up { peer: reader.peer(), range: reader.range() })),
-            5 => Self::Heard(Some(Arrival::Down { peer: reader.peer(), range: reader.range() })),
-            6 => {
-                let from = reader.peer();
-                Self::Heard(Some(Arrival::Message { from, bytes: reader.0.to_vec() }))
+            3 => {
+                let mut arrivals = Vec::new();
+                while !reader.0.is_empty() {
+                    let length = reader.number() as usize;
+                    let (part, rest) = reader.0.split_at(length);
+                    reader.0 = rest;
+                    arrivals.push(arrival_of_frame(part));
+                }
+                Self::Heard(arrivals)
             }
-            7 => Self::Heard(Some(Arrival::Room)),
-            8 => Self::Heard(Some(Arrival::Standing(STANDINGS[reader.number() as usize]))),
-            9 => Self::Facts(reader.number(), reader.number() == 1),
-            10 => {
+            4 => Self::Facts(reader.number(), reader.number() == 1),
+            5 => {
                 let kind = KINDS[reader.number() as usize];
                 Self::Refused(kind, String::from_utf8_lossy(reader.0).into_owned())
             }

@@ -5,7 +5,7 @@ use crate::frames::{self, Answer};
 use SaEvt::transport::{self as transport, Arrival, PeerId, ServiceRange, Transport};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::{Child, Command, Stdio};
@@ -68,7 +68,11 @@ impl Rig {
         command.env(MEMBER, asked).stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = command.spawn().expect("the rig can be run");
         started().insert(child.id());
-        self.members.push(Member { child: child.into(), is_stopped: false });
+        self.members.push(Member {
+            child: child.into(),
+            is_stopped: false,
+            arrived: VecDeque::new(),
+        });
         self.members.len() - 1
     }
 
@@ -149,6 +153,8 @@ struct Member {
     /// Asking it is no change of ours.
     child: std::cell::RefCell<Child>,
     is_stopped: bool,
+    /// What it has received and not handed out.
+    arrived: VecDeque<Arrival>,
 }
 
 impl Member {
@@ -224,11 +230,14 @@ impl Transport for Member {
     }
 
     fn try_receive(&mut self) -> io::Result<Option<Arrival>> {
-        match self.ask(&frames::Order::Receive) {
-            Answer::Heard(heard) => Ok(heard),
-            Answer::Refused(kind, why) => Err(io::Error::new(kind, why)),
-            answer => panic!("{answer:?}"),
+        if self.arrived.is_empty() {
+            match self.ask(&frames::Order::Receive) {
+                Answer::Heard(arrivals) => self.arrived.extend(arrivals),
+                Answer::Refused(kind, why) => return Err(io::Error::new(kind, why)),
+                answer => panic!("{answer:?}"),
+            }
         }
+        Ok(self.arrived.pop_front())
     }
 
     fn message_bytes_max(&self) -> usize {
