@@ -4,6 +4,7 @@
 #   corosync.sh up | down            makes and removes everything, waits until all is well
 #   corosync.sh in NODE COMMAND...   runs a command on a node, 1 to 3
 #   corosync.sh kill | start NODE    ends its corosync with SIGKILL; starts it again
+#   corosync.sh stop | continue NODE  its corosync answers nothing; goes on
 #   corosync.sh cut | join NODE      off the network with carrier, as if a switch fell silent; back
 #
 # A node is a network namespace: corosync's sockets are abstract, so they belong to it. What would
@@ -122,6 +123,8 @@ in)
     ;;
 kill) kill_daemon "$1" ;;
 start) start "$1" ;;
+stop) kill -STOP "$(< "$place/n$1/pid")" ;;
+continue) kill -CONT "$(< "$place/n$1/pid")" ;;
 cut) ip -n "${name}s" link set "port$1" nomaster ;;
 join) ip -n "${name}s" link set "port$1" master switch ;;
 *)

@@ -12,7 +12,7 @@ pub(crate) enum Need {
     Kill,
     /// Members can be stopped and go on later.
     Stop,
-    /// The engine of a node can be ended and started again.
+    /// The engine of a node can be ended and started again, and stopped so that it answers nothing.
     EngineRestart,
     /// A node can be taken off the network in silence.
     Cut,
@@ -64,6 +64,10 @@ pub(crate) enum Fault {
     EndEngine(usize),
     /// The engine of a node is started again.
     StartEngine(usize),
+    /// The engine of a node is stopped.
+    StopEngine(usize),
+    /// A stopped engine goes on.
+    ContinueEngine(usize),
     /// A node is cut off.
     Cut(usize),
     /// A node is back on the network.

@@ -10,6 +10,7 @@ tests! {
     gives_a_member_that_comes_back_another_name: [ThreeNodes, Kill],
     passes_over_a_member_that_never_reads: [ThreeNodes, Stop],
     comes_back_with_its_engine: [ThreeNodes, EngineRestart],
+    never_waits_for_an_engine_that_does_not_answer: [ThreeNodes, EngineRestart],
     survives_a_cut: [ThreeNodes, Cut],
     is_outside_without_quorum: [ThreeNodes, Quorum],
 }
@@ -132,6 +133,31 @@ fn comes_back_with_its_engine(field: &mut Field<'_>) {
     field.until_message(c, b"hello");
     field.multicast(c, ALL, b"to all");
     field.until_message(a, b"to all");
+}
+
+fn never_waits_for_an_engine_that_does_not_answer(field: &mut Field<'_>) {
+    let [a, b, c] = field.three();
+    let to_c = field.until_up(a, instance(3));
+    field.fault(Fault::StopEngine(3));
+    // A member that is there, and one that comes: every call of theirs returns.
+    for number in 0..100_u32 {
+        field.multicast(c, ALL, &number.to_le_bytes());
+    }
+    let late = field.send_in(3);
+    field.bind(late, instance(4));
+    let refused = field.bed().member(late).multicast(ALL, b"").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotConnected);
+    // The others go on without.
+    field.until_down(a, to_c);
+    field.multicast(a, ALL, b"without");
+    field.until_message(b, b"without");
+    assert_eq!(field.heard(late), []);
+    field.fault(Fault::ContinueEngine(3));
+    field.until_up(a, instance(4));
+    field.until_up(a, instance(3));
+    field.until_up(late, instance(1));
+    field.multicast(a, instance(4), b"here you are");
+    field.until_message(late, b"here you are");
 }
 
 fn survives_a_cut(field: &mut Field<'_>) {

@@ -41,6 +41,7 @@ pub(crate) struct Rig {
     /// Tests that have begun: each has a service of its own.
     round: u32,
     away: BTreeSet<usize>,
+    stopped: BTreeSet<usize>,
     cut: BTreeSet<usize>,
 }
 
@@ -54,7 +55,8 @@ impl Rig {
             other => panic!("{ENGINE} is {other:?}"),
         };
         let none = BTreeSet::new;
-        Some(Self { engine, program, members: Vec::new(), round: 0, away: none(), cut: none() })
+        let (away, stopped, cut) = (none(), none(), none());
+        Some(Self { engine, program, members: Vec::new(), round: 0, away, stopped, cut })
     }
 
     fn run(&self, verb: &str, node: usize) {
@@ -121,6 +123,14 @@ impl Bed for Rig {
                 self.run("start", node);
                 self.away.remove(&node);
             }
+            Fault::StopEngine(node) => {
+                self.stopped.insert(node);
+                self.run("stop", node);
+            }
+            Fault::ContinueEngine(node) => {
+                self.run("continue", node);
+                self.stopped.remove(&node);
+            }
             Fault::Cut(node) => {
                 self.cut.insert(node);
                 self.run("cut", node);
@@ -139,6 +149,9 @@ impl Bed for Rig {
     fn clear(&mut self) {
         for node in std::mem::take(&mut self.away) {
             self.run("start", node);
+        }
+        for node in std::mem::take(&mut self.stopped) {
+            self.run("continue", node);
         }
         for node in std::mem::take(&mut self.cut) {
             self.run("join", node);

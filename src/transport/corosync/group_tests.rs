@@ -95,6 +95,28 @@ fn who_joins_hears_nothing_of_a_member_before_its_bindings() {
 }
 
 #[test]
+fn members_that_merge_take_nothing_before_both_have_told_their_bindings() {
+    let mut world = World::of(&[1, 2]);
+    world.group(1).change(&[at(1)], &[at(2)]);
+    world.group(2).change(&[at(2)], &[at(1)]);
+    world.group(1).change(&[at(1), at(2)], &[]);
+    world.group(2).change(&[at(1), at(2)], &[]);
+    world.told(2);
+    for node in [1, 2] {
+        world.group(node).frames.clear();
+    }
+    let bindings = Frame::Bindings(vec![RANGE]);
+    world.send(1, &bindings, &[]);
+    world.send(1, &Frame::Multicast(RANGE), b"between");
+    world.send(2, &bindings, &[]);
+    world.send(1, &Frame::Multicast(RANGE), b"afterwards");
+    world.settle();
+    assert_eq!(messages(&world.told(2)), [b"afterwards"]);
+    let counted = world.groups[&at(1)].members[&at(2)].sent;
+    assert_eq!(counted, (b"afterwards".len() + MESSAGE_COST) as u64);
+}
+
+#[test]
 fn a_member_that_went_and_came_in_one_change_is_another() {
     let mut world = World::of(&[1, 2]);
     let before = world.peer(2, 1);

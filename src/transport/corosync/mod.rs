@@ -20,7 +20,7 @@ use crate::sys::cpg::{self, Cpg};
 use crate::sys::cpg_quorum::QuorumService;
 use crate::sys::{clock, descriptor};
 use group::{CREDIT_BYTES, Told};
-use shared::{Heard, OUTGOING_BYTES_MAX, Outgoing, Shared, State};
+use shared::{Heard, Outgoing, Shared, State};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -142,7 +142,7 @@ impl Corosync {
 
 /// Whether a message can be taken; notes who holds it up.
 fn has_room(state: &mut State, takers: impl Iterator<Item = PeerId>, cost: usize) -> bool {
-    let mut has_room = state.outgoing_bytes + cost <= OUTGOING_BYTES_MAX;
+    let mut has_room = state.has_room(cost);
     let now = clock::elapsed().0;
     for taker in takers {
         if state.congested.contains(&taker) {

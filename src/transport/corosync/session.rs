@@ -4,7 +4,7 @@ use super::MESSAGE_BYTES_MAX;
 use super::engine::Engine;
 use super::frame::{Address, Frame, HEADER_BYTES};
 use super::group::Group;
-use super::shared::{Heard, OUTGOING_BYTES_MAX, Outgoing, Shared};
+use super::shared::{Heard, Outgoing, Shared};
 use crate::sys::cpg::{self, Connection};
 use crate::sys::cpg_quorum::Quorum;
 use crate::sys::{clock, descriptor};
@@ -300,7 +300,7 @@ impl<'a> Session<'a> {
         let refused = state.refused.len();
         state.refused.retain(|peer, _| congested.contains(peer));
         let mut has_room = state.refused.len() < refused;
-        if state.is_refused && state.outgoing_bytes <= OUTGOING_BYTES_MAX / 2 {
+        if state.is_refused && state.is_half_empty() {
             state.is_refused = false;
             has_room = true;
         }

@@ -10,7 +10,10 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Bytes that may wait for the engine: enough that it never runs dry while the loop has a turn.
-pub(super) const OUTGOING_BYTES_MAX: usize = 2 << 20;
+const OUTGOING_BYTES_MAX: usize = 2 << 20;
+
+/// And how many: more would wait longer than it takes the loop to come again.
+const OUTGOING_MAX: usize = 1024;
 
 /// What the loop wants sent.
 #[derive(Debug)]
@@ -72,6 +75,18 @@ pub(super) struct State {
     pub(super) failure: Option<String>,
     /// The loop wants no more.
     pub(super) is_over: bool,
+}
+
+impl State {
+    /// Whether there is room for one more that costs so much.
+    pub(super) fn has_room(&self, cost: usize) -> bool {
+        self.outgoing_bytes + cost <= OUTGOING_BYTES_MAX && self.outgoing.len() < OUTGOING_MAX
+    }
+
+    /// Whether it pays to tell of room.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.outgoing_bytes <= OUTGOING_BYTES_MAX / 2 && self.outgoing.len() <= OUTGOING_MAX / 2
+    }
 }
 
 /// The state and its bells.
