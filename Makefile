@@ -3,6 +3,7 @@
 #   make                         release build; build/lib and build/sbin are usable in place
 #   make demo                    installs into build/demo-root and runs examples/demo.sh
 #   make test                    everything that can be checked on this machine
+#   make test-engines            transports on real engines; ENGINES, WORDS choose some
 #   make bench-growth            what the product costs, and that it does not grow; BENCH names lines
 #   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
@@ -47,7 +48,7 @@ RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard 
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test fuzz bench bench-growth bench-budget install uninstall clean
+.PHONY: all demo test test-engines fuzz bench bench-growth bench-budget install uninstall clean
 .DELETE_ON_ERROR:
 
 all: build/lib/libSaEvt.so build/sbin/saevtd
@@ -127,6 +128,11 @@ demo: all
 
 test:
 	scripts/test.sh
+
+# tests/engines/run.sh says what it makes and removes. Needs root, installs the engines.
+ENGINES ?=
+test-engines:
+	tests/engines/run.sh $(ENGINES)
 
 # The same targets as in `make test`, with more mutations of tests/corpus from another beginning.
 FUZZ_RUNS ?= 300000

@@ -19,6 +19,7 @@ title_of() {
     service) echo 'the daemon under a supervisor' ;;
     valgrind) echo 'the C programs under Valgrind' ;;
     asan) echo 'the C programs, library and daemon under AddressSanitizer' ;;
+    engines) echo 'transports on real engines' ;;
     instructions) echo 'instructions for one event, against benches/budget.json' ;;
     demo) echo 'the demonstration' ;;
     bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
@@ -284,6 +285,15 @@ stage_asan() {
     # Leaks are Valgrind's part: it knows definite ones from memory that lives as long as we do.
     EVT_TEST_SHORT=1 ASAN_OPTIONS=detect_leaks=0 run_programs "$place/lib" "$place/sbin/saevtd" \
         "$(programs_without_memory_limit)" --cflags '-fsanitize=address'
+}
+
+stage_engines() {
+    need_file tests/engines/run.sh tests/engines/corosync.sh tests/engines/tipc.sh
+    need_tool cc gcc
+    tests/engines/run.sh corosync
+    # In an emulated machine everything is slow: one test of each kind. `make test-engines` has all.
+    WORDS='own_bindings length_to_others inside_the_range end_of_a_member survives_a_cut' \
+        tests/engines/run.sh tipc
 }
 
 stage_instructions() {

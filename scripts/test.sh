@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs what can be checked on one machine without a cluster, stage by stage.
+# Runs what can be checked on one machine, stage by stage.
 #
 #   scripts/test.sh [STAGE...]     default: all stages, in the order of the list below
 #   scripts/test.sh --list
@@ -17,7 +17,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
 readonly logs=build/test-logs
 readonly stages=(format clippy tidy cargo loom build headers install abi readme capi python service
-    valgrind asan instructions demo bench-smoke)
+    valgrind asan engines instructions demo bench-smoke)
 readonly triple=x86_64-unknown-linux-gnu
 
 # shellcheck source=scripts/test-stages.sh

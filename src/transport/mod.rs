@@ -13,12 +13,31 @@
 //! - Nothing arrives from a member before its `Up`, if it is bound inside a watched range.
 //! - A member that comes back is another [`PeerId`].
 //! - No call blocks.
+//! - What is on its way to a member, and unread there, is bounded; who would send more is refused
+//!   until it has read. A member that has read nothing for [`UNREAD_TIME_MAX_NS`] while a sender
+//!   was refused is [`Arrival::Down`] for that sender, so that it stops nobody for longer; it is
+//!   up again when it reads.
 //!
 //! With [`Order::Total`] messages to ranges, and the coming and going of members, are besides heard
 //! in the same order by all members that stay together.
 
+pub mod corosync;
+pub mod local;
+mod roster;
+pub mod tipc;
+
 use std::io;
 use std::os::fd::BorrowedFd;
+
+/// How long a member may leave a refused sender waiting, in nanoseconds: longer than a node that is
+/// busy, shorter than the ten seconds after which a call of a program gives up.
+pub const UNREAD_TIME_MAX_NS: u64 = 5_000_000_000;
+
+/// Ranges that one member can bind. A node needs a few; all of them go into one message.
+pub const BINDINGS_MAX: usize = 64;
+
+/// What a queued message counts beyond its own bytes, so that empty ones are bounded too.
+const MESSAGE_COST: usize = 64;
 
 /// A service type and a closed range of its instances: TIPC's {type, lower, upper}.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +63,12 @@ impl ServiceRange {
         Self { service_type, lower: 0, upper: u32::MAX }
     }
 
+    /// Whether it has an instance at all.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.lower > self.upper
+    }
+
     /// Whether the two have an instance in common.
     #[must_use]
     pub const fn overlaps(self, other: Self) -> bool {
@@ -54,11 +79,15 @@ impl ServiceRange {
 }
 
 /// A member: a node, and which of its attachments to the engine it is.
+///
+/// It is a name between a transport and its user. Two members may know a third by different
+/// attachments, so only `node` may be compared with what others say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId {
     /// The number the engine gives the node, unique among those that can talk to each other.
     pub node: u32,
-    /// Tells the attachments of one node apart: a process, a port, a count.
+    /// Tells what has been attached to one node, one after the other or at once: a count in the
+    /// upper half, a process or a port in the lower.
     pub attachment: u64,
 }
 
@@ -107,7 +136,8 @@ pub enum Arrival {
         bytes: Vec<u8>,
     },
     /// There is room again for a member that [`Transport::send`] or [`Transport::multicast`]
-    /// refused with [`io::ErrorKind::WouldBlock`].
+    /// refused with [`io::ErrorKind::WouldBlock`], or it is down. What was refused may be refused
+    /// again, and is then followed by another of these.
     Room,
     /// What the engine says of this node has changed. When the engine goes away all members are
     /// told to be down before; bindings and watches are made again by the transport itself when it
@@ -125,14 +155,14 @@ pub trait Transport {
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: the range is empty or bound already; what the engine says.
+    /// `InvalidInput`: the range is empty, bound already, or beyond [`BINDINGS_MAX`].
     fn bind(&mut self, range: ServiceRange) -> io::Result<()>;
 
     /// Ends a binding.
     ///
     /// # Errors
     ///
-    /// `NotFound`: the range is not bound; what the engine says.
+    /// `NotFound`: the range is not bound.
     fn unbind(&mut self, range: ServiceRange) -> io::Result<()>;
 
     /// Asks for [`Arrival::Up`] and [`Arrival::Down`] of members that bind ranges that overlap this
@@ -140,11 +170,12 @@ pub trait Transport {
     ///
     /// # Errors
     ///
-    /// `InvalidInput`: the range is empty or watched already; what the engine says.
+    /// `InvalidInput`: the range is empty or watched already.
     fn watch(&mut self, range: ServiceRange) -> io::Result<()>;
 
     /// Sends to every member that is bound inside `to`, each once, this one included if it is
-    /// bound there. None bound is no error.
+    /// bound there. None bound is no error. Members whose [`Arrival::Up`] has not been heard yet
+    /// may or may not get it.
     ///
     /// # Errors
     ///
@@ -176,4 +207,39 @@ pub trait Transport {
     /// A descriptor that is readable while something waits to be received; `None` if the transport
     /// is driven by other means.
     fn readiness(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// Which engine carries the messages, and what it needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineConfig {
+    /// None: the node is alone.
+    Local,
+    /// Corosync on this host.
+    Corosync {
+        /// Tells apart the services of one cluster.
+        service: String,
+        /// Whether a node without quorum is no member; else every part of a cluster goes on.
+        needs_quorum: bool,
+    },
+    /// TIPC of this host's kernel.
+    Tipc {
+        /// Tells apart the services of one cluster.
+        service: String,
+    },
+}
+
+/// Attaches to an engine, at once or as soon as it is there.
+///
+/// # Errors
+///
+/// What no waiting mends: an engine's library or kernel module is missing, a name is not allowed,
+/// no descriptor is left.
+pub fn open(config: &EngineConfig) -> io::Result<Box<dyn Transport>> {
+    Ok(match config {
+        EngineConfig::Local => Box::new(local::Local::new()?),
+        EngineConfig::Corosync { service, needs_quorum } => {
+            Box::new(corosync::Corosync::open(service, *needs_quorum)?)
+        }
+        EngineConfig::Tipc { service } => Box::new(tipc::Tipc::open(service)?),
+    })
 }
