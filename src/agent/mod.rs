@@ -168,6 +168,12 @@ pub fn dispatch(library: Handle, flags: DispatchFlags) -> Result<(), Error> {
     dispatch::run(&process::library(library)?, flags)
 }
 
+/// How many open instances of a library handle were lost, over its whole life, because a restarted
+/// node did not know their channels any more. Errors: `BadHandle`.
+pub fn instances_lost(library: Handle) -> Result<usize, Error> {
+    Ok(process::library(library)?.instances_lost.load(Ordering::Acquire))
+}
+
 /// Ends a library handle and everything below it. Errors: `BadHandle`.
 pub fn finalize(library: Handle) -> Result<(), Error> {
     let process = process::existing().ok_or(Error::BadHandle)?;
