@@ -27,12 +27,15 @@ use crate::evt::{
     Priority, Span, SubscriptionId,
 };
 use crate::link::inbox::Inbox;
-use crate::wire::Body;
+pub use crate::wire::status as questions;
+use crate::wire::status::{Page, Topic};
+use crate::wire::{Body, reply};
 pub use events::Data;
 use events::Event;
 use instance::Seat;
 use library::{Library, Parts};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -393,6 +396,28 @@ pub fn limits(library: Handle) -> Result<Limits, Error> {
         return Err(Error::Version);
     }
     Ok(library.link.limits.clone())
+}
+
+/// The socket where the daemon is expected, and whether a private one is started there if nobody
+/// answers. `None`: there is no place for one.
+#[must_use]
+pub fn service_place() -> Option<(PathBuf, bool)> {
+    place::find().map(|place| (place.socket, place.private.is_some()))
+}
+
+/// Asks the node about itself; gives the answer, or the first page of it. Errors: `BadHandle`,
+/// `NotExist` (no such channel), `TryAgain`, `Timeout`.
+pub fn status(library: Handle, topic: Topic) -> Result<Page, Error> {
+    let library = process::library(library)?;
+    restore::ensure(&library.link)?;
+    library.link.connection().ok_or(Error::TryAgain)?.expect_long_replies()?;
+    let asked = library.link.ask(Body::Status(topic), link::request_deadline(), Some(&library));
+    let reply = asked.map_err(link::Failure::settled)?.reply;
+    reply.code?;
+    match reply.body {
+        reply::Body::Status(page) => Ok(*page),
+        _ => Err(Error::Library),
+    }
 }
 
 static POISONED: AtomicBool = AtomicBool::new(false);

@@ -19,11 +19,14 @@ mod channel;
 mod connection;
 mod receive;
 mod retry;
+mod status;
 
+pub use crate::agent::questions::{ChannelStatus, NodeStatus, ProgramStatus, RetainedStatus};
 pub use crate::evt::{
-    Error, EventId, Filter, FilterKind, Filters, Limits, Name, Priority, SubscriptionId,
+    Error, EventId, Filter, FilterKind, Filters, Limits, Name, Priority, Span, SubscriptionId,
 };
 pub use channel::{Channel, EventBuilder, Opening, OutgoingEvent};
 pub use connection::Connection;
 pub use receive::{Deliveries, Delivery, Event, Lost};
 pub use retry::patiently;
+pub use status::ServicePlace;

@@ -195,8 +195,11 @@ impl Server {
         let mut position = linked.next[index];
         let mut unfinished = None;
         while position < end && *budget > 0 && unfinished.is_none() {
-            match outbox.ring(priority).look(position) {
-                Seen::Pad(bytes) => position += bytes,
+            let taken = match outbox.ring(priority).look(position) {
+                Seen::Pad(bytes) => {
+                    position += bytes;
+                    0
+                }
                 Seen::Record(bytes) => {
                     let (cost, price) =
                         self.publish(slot, &outbox, priority, position, (bytes, *budget))?;
@@ -207,12 +210,14 @@ impl Server {
                     } else {
                         position += bytes;
                     }
+                    1
                 }
                 Seen::Nothing | Seen::Nonsense => return Err("its outbox holds nonsense"),
-            }
+            };
             if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
                 linked.next[index] = position;
                 linked.unfinished = unfinished;
+                linked.published += taken;
             }
         }
         self.inboxes.end_flight();

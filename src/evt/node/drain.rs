@@ -142,6 +142,9 @@ impl Node {
         let position = windows.put(library.target, &delivery)?;
         instance.lost = Lost::Sent(position);
         self.channels[instance.channel].lost_events += 1;
+        if let Some(process) = self.processes.get_mut(library.target.process.0) {
+            process.lost_events += 1;
+        }
         library.queue.pop_lost();
         Some(())
     }

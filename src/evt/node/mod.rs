@@ -51,6 +51,8 @@ struct Process {
     slots: Vec<u32>,
     instances: u64,
     account: Account,
+    /// Lost-events handed out.
+    lost_events: u64,
     route: Route,
 }
 
