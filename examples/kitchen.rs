@@ -3,7 +3,7 @@
 use SaEvt::api::{Connection, Delivery, Error, Filter, Filters};
 use std::time::Duration;
 
-fn main() -> Result<(), Error> {
+pub(crate) fn main() -> Result<(), Error> {
     let connection = Connection::open_within(Duration::from_secs(10))?;
     let kitchen = connection.channel("safChnl=kitchen").create().publisher().subscriber().open()?;
     kitchen.subscribe(Filters(vec![Filter::exact("oven")]))?;

@@ -129,6 +129,12 @@ stage_install() {
     done
     [[ -x $root/opt/saevt/sbin/saevtd && -f $root/opt/saevt/include/openais/saEvt.h ]]
     echo 'ok - daemon and headers are in their places'
+    [[ $("$root/opt/saevt/bin/saevt" --version) == "saevt $(make --no-print-directory version)" ]]
+    for name in man/man1/saevt.1 man/man1/saevt-watch.1 bash-completion/completions/saevt \
+        zsh/site-functions/_saevt fish/vendor_completions.d/saevt.fish doc/saevt/schemas.md; do
+        [[ -f $root/opt/saevt/share/$name ]]
+    done
+    echo 'ok - the command-line tool is there, with its pages and completions'
     [[ $(ls "$root") == opt ]]
     echo 'ok - nothing is outside the prefix'
     # Every line of the example that is meant to be used, in use.

@@ -45,10 +45,139 @@ pub(super) struct General {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(super) enum Task {
-    Watch(Watch),
-    Publish(Publish),
+    Watch(Box<Watch>),
+    Publish(Box<Publish>),
     Unlink(Unlink),
     Clear(Clear),
+    /// Shows the daemon in numbers
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Shown),
+    /// Shows all channels in numbers
+    #[command(after_help = CHANNELS_EXAMPLES)]
+    Channels(Shown),
+    /// Shows the programs that are connected, beside this one
+    ///
+    /// What waits for a program is in the queue of the daemon, and unread in memory that they
+    /// share. A program that has lost events was too slow.
+    #[command(after_help = CLIENTS_EXAMPLES)]
+    Clients(Shown),
+    Retained(Retained),
+    /// Shows the limits that are in force
+    ///
+    /// They are set in saevtd.conf(5).
+    #[command(after_help = LIMITS_EXAMPLES)]
+    Limits(Shown),
+    Bench(Bench),
+    /// Looks for what keeps the service from working, and says what to do
+    ///
+    /// Ends with status 1 if something is wrong; a warning is not.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Shown),
+    Top(Top),
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  saevt doctor
+  saevt doctor --wait 1s --json";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  saevt bench --time 200ms
+  saevt bench --time 200ms --bytes 64 --bytes 4096 --subscribers 2
+  saevt bench --time 200ms --json";
+
+/// Measures throughput and latency of this installation
+///
+/// Publishes on a channel of its own, which it removes. Throughput is how many events go through
+/// without loss; latency is the time from before the publish call of an event to its receipt by a
+/// subscriber that waits, when nothing else is published.
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub(super) struct Bench {
+    /// Measure each figure for so long
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = text::duration)]
+    pub(super) time: Duration,
+    /// Bytes of data; give it more than once for more lines
+    #[arg(long, value_name = "NUMBER", default_values_t = [64, 1024, 65536])]
+    pub(super) bytes: Vec<u32>,
+    /// Subscribers for throughput
+    #[arg(long, value_name = "NUMBER", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) subscribers: u16,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  saevt top
+  saevt top --every 500ms
+
+Keys: arrows move, Tab goes from channels to clients, s sorts by the next column, r turns the order
+round, Enter shows a channel alone, Esc goes back, p pauses, q ends.";
+
+/// Shows channels and clients as they change: rates, losses, the slowest clients
+#[derive(Debug, Args)]
+#[command(after_help = TOP_EXAMPLES)]
+pub(super) struct Top {
+    /// Look again after so long
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(super) every: Duration,
+}
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  saevt status
+  saevt status --json";
+
+const CHANNELS_EXAMPLES: &str = "\
+Examples:
+  saevt channels
+  saevt channels --json
+
+Columns: open instances, those that may publish and subscribe, events since the daemon started,
+retained events and their bytes, lost-events since the daemon started, when the channel was made.";
+
+const CLIENTS_EXAMPLES: &str = "\
+Examples:
+  saevt clients
+  saevt clients --json
+
+Columns: process, user, program, open channels, subscriptions, events published, events and bytes
+in the queue of the daemon, bytes unread in shared memory, lost-events, bytes of shared memory.";
+
+const LIMITS_EXAMPLES: &str = "\
+Examples:
+  saevt limits
+  saevt limits --json";
+
+/// How something is shown.
+#[derive(Debug, Args)]
+pub(super) struct Shown {
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const RETAINED_EXAMPLES: &str = "\
+Examples:
+  saevt retained safChnl=kitchen
+  saevt retained safChnl=kitchen --json";
+
+/// Shows what a channel retains, the most urgent first
+///
+/// The data are shown by `saevt watch --retained`.
+#[derive(Debug, Args)]
+#[command(after_help = RETAINED_EXAMPLES)]
+pub(super) struct Retained {
+    /// The channel
+    #[arg(value_name = "CHANNEL", value_parser = name())]
+    pub(super) channel: Name,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 const WATCH_EXAMPLES: &str = "\
@@ -58,7 +187,7 @@ Examples:
   saevt watch safChnl=kitchen --retained
   saevt watch safChnl=kitchen safChnl=hall --json --timeout 1s
   saevt watch safChnl=kitchen --format '{time} {pattern1}: {data}' --count 2
-  saevt watch safChnl=kitchen --count 1 --exec 'logger -t kitchen \"$SAEVT_PATTERN_1\"'
+  saevt watch safChnl=kitchen --count 1 --exec 'echo \"$SAEVT_PATTERN_1: $(cat)\"'
 
 A filter is prefix:BYTES, suffix:BYTES, exact:BYTES or any. The first one is for the first pattern
 of an event, and so on; all of them must match.
@@ -68,8 +197,8 @@ A format has {time}, {date}, {ns}, {channel}, {id}, {priority}, {publisher}, {pa
 
 A command of --exec runs in sh with the data on its standard input and SAEVT_TYPE (event or lost),
 SAEVT_CHANNEL, SAEVT_ID, SAEVT_PRIORITY, SAEVT_PUBLISHER, SAEVT_PUBLISHED_NS, SAEVT_RETENTION_NS,
-SAEVT_BYTES, SAEVT_PATTERNS and SAEVT_PATTERN_1, SAEVT_PATTERN_2, ... in its environment, escaped
-as shown. Programs that follow a channel get what is lost on the way told as lost.";
+SAEVT_BYTES, SAEVT_PATTERNS (their number) and SAEVT_PATTERN_1, SAEVT_PATTERN_2, ... in its
+environment, escaped as shown.";
 
 /// Shows the events of channels as they come
 ///
@@ -197,8 +326,17 @@ pub(super) struct Clear {
     #[arg(value_name = "CHANNEL", value_parser = name())]
     pub(super) channel: Name,
     /// Identifiers of events, as `publish`, `watch` and `retained` show them
-    #[arg(required = true, value_name = "ID", value_parser = clap::value_parser!(u64).range(1001..))]
+    #[arg(required = true, value_name = "ID",
+        value_parser = clap::value_parser!(u64).range(1001..))]
     pub(super) ids: Vec<u64>,
+}
+
+/// The time between two looks: not so short that looking is all that happens.
+fn interval(argument: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(3600);
+    let time = text::duration(argument)?;
+    if (LEAST..=MOST).contains(&time) { Ok(time) } else { Err("use 100ms to 1h".to_owned()) }
 }
 
 fn at_least_one() -> impl TypedValueParser<Value = u64> {

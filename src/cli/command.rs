@@ -46,10 +46,11 @@ impl Commands {
 
     /// Hands a delivery to the next command; waits until one is free.
     pub(super) fn hand_over(&self, delivery: Delivery) -> Result<(), Failure> {
-        let waiting = self.waiting.as_ref().map(|waiting| waiting.send(delivery));
-        match waiting {
-            Some(Ok(())) => Ok(()),
-            _ => Err(Failure::new(Status::Failed, "no command can be run any more")),
+        let taken = self.waiting.as_ref().is_some_and(|waiting| waiting.send(delivery).is_ok());
+        if taken {
+            Ok(())
+        } else {
+            Err(Failure::new(Status::Failed, "no command can be run any more"))
         }
     }
 

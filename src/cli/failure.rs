@@ -1,8 +1,11 @@
 //! How the tool fails: one line on standard error and an exit status.
 
+use super::arguments::Arguments;
 use super::text::escape;
 use SaEvt::api::Error;
-use clap::error::ErrorKind;
+use clap::CommandFactory;
+use clap::error::{ContextKind, ErrorKind};
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -118,20 +121,32 @@ pub(super) fn of_arguments(error: &clap::Error) -> ExitCode {
         }
         _ => {}
     }
-    let text = error.render().to_string();
-    let first: Vec<_> =
-        text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
-    let first = first.join(" ");
-    let what = escape(first.strip_prefix("error: ").unwrap_or(&first).as_bytes());
-    let help = text.lines().find_map(|line| line.strip_prefix("Usage: ")).map(command_of);
-    let help = help.filter(|help| !help.is_empty()).unwrap_or_else(|| "saevt".to_owned());
-    complain(&format!("{what}; see `{help} --help`"));
+    complain(&format!("{}; see `{} --help`", refusal(error), command_of(std::env::args_os())));
     ExitCode::from(Status::Usage as u8)
 }
 
-/// The command in a usage line, `saevt publish` in `saevt publish [OPTIONS] ...`.
-fn command_of(usage: &str) -> String {
-    let words = usage.split_whitespace();
-    let names = words.take_while(|word| word.chars().all(|c| c.is_ascii_lowercase()));
-    names.collect::<Vec<_>>().join(" ")
+/// What is wrong with the arguments, in one line.
+fn refusal(error: &clap::Error) -> String {
+    use std::error::Error as _;
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    if let (Some(argument), Some(value), Some(why)) =
+        (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue), error.source())
+    {
+        // What is told of it has been escaped where that was needed.
+        return format!("{argument}: invalid value '{}': {why}", escape(value.as_bytes()));
+    }
+    let text = error.render().to_string();
+    let first = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+    let first = first.collect::<Vec<_>>().join(" ");
+    escape(first.strip_prefix("error: ").unwrap_or(&first).as_bytes())
+}
+
+/// The command whose help has more: `saevt publish`, if that was wanted.
+fn command_of(mut arguments: impl Iterator<Item = OsString>) -> String {
+    let commands = Arguments::command();
+    let known = |argument: OsString| {
+        let found = commands.get_subcommands().find(|command| *command.get_name() == *argument);
+        found.map(|command| format!("saevt {}", command.get_name()))
+    };
+    arguments.find_map(known).unwrap_or_else(|| "saevt".to_owned())
 }

@@ -36,7 +36,8 @@ pub(super) fn event(event: &Event) -> Value {
     let mut to = Map::new();
     to.insert("type".into(), "event".into());
     add_bytes(&mut to, "channel", event.channel().octets());
-    to.insert("id".into(), event.id().0.into());
+    // All 64 bits count, which many readers of JSON do not keep of a number.
+    to.insert("id".into(), event.id().0.to_string().into());
     to.insert("priority".into(), event.priority().number().into());
     to.insert("published".into(), rfc3339(event.published_ns()).into());
     to.insert("published_ns".into(), event.published_ns().into());

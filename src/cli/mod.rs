@@ -7,16 +7,24 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bench;
 mod command;
+mod doctor;
 mod failure;
 mod format;
 mod interrupt;
 mod json;
 mod output;
+#[cfg(test)]
+mod pages;
+mod programs;
 mod publish;
 mod service;
 mod small;
+mod status;
+mod table;
 mod text;
+mod top;
 mod watch;
 
 use arguments::{Arguments, Task};
@@ -43,5 +51,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Task::Publish(task) => publish::run(task, general),
         Task::Unlink(task) => small::unlink(task, general),
         Task::Clear(task) => small::clear(task, general),
+        Task::Status(task) => status::node(task, general),
+        Task::Channels(task) => status::channels(task, general),
+        Task::Clients(task) => status::clients(task, general),
+        Task::Retained(task) => status::retained(task, general),
+        Task::Limits(task) => status::limits(task, general),
+        Task::Bench(task) => bench::run(task, general),
+        Task::Doctor(task) => doctor::run(task, general),
+        Task::Top(task) => top::run(task, general),
     }
 }

@@ -1,8 +1,8 @@
 //! Bytes, times and sizes as people read and write them.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use std::ffi::{OsStr, OsString};
+use jiff::{Span, SpanRelativeTo, Timestamp};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
@@ -91,8 +91,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if let Some(seconds) = seconds {
         return Duration::try_from_secs_f64(seconds).map_err(|_| FIX.to_owned());
     }
-    let signed: SignedDuration = text.parse().map_err(|_| FIX.to_owned())?;
-    Duration::try_from(signed).map_err(|_| FIX.to_owned())
+    let span: Span = text.parse().map_err(|_| FIX.to_owned())?;
+    // A day has 24 hours here, whatever the clocks do.
+    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours());
+    Duration::try_from(signed.map_err(|_| FIX.to_owned())?).map_err(|_| FIX.to_owned())
 }
 
 /// A duration for people, with two units at most: `1m 30s`.
@@ -151,11 +153,6 @@ pub(super) fn rfc3339(nanoseconds: i64) -> String {
     }
 }
 
-/// An argument for people.
-pub(super) fn shown(argument: &OsString) -> String {
-    escape(argument.as_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +184,7 @@ mod tests {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2 hours"), Ok(Duration::from_secs(7200)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
         assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["", "soon", "-1", "-5s", "nan", "10 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong}");

@@ -27,6 +27,7 @@ pub(super) fn run(task: &Watch, general: &General) -> Result<(), Failure> {
     })?;
     let connection = service::connect(general)?;
     let channels = subscribe(&connection, task, general)?;
+    let interrupts = Interrupts::begin()?;
     let sink = match &task.exec {
         Some(command) => Sink::Commands(Commands::new(command, task.jobs)),
         None if task.json => Sink::Json,
@@ -36,7 +37,6 @@ pub(super) fn run(task: &Watch, general: &General) -> Result<(), Failure> {
         }
         None => Sink::Formatted(format),
     };
-    let interrupts = Interrupts::begin()?;
     let mut watcher = Watcher { connection, sink, interrupts, output: Output::new(), events: 0 };
     let outcome = watcher.watch(task);
     drop(channels);
