@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 /// Work units of a question about the node: a page of entries is looked at and copied.
 pub(super) const STATUS_COST: u64 = 512;
-/// Work units of the question about the node as a whole, which passes over everything: a whole
-/// turn.
+/// Work units of the question about the node as a whole, which looks at every library handle: a
+/// whole turn.
 pub(super) const TOTALS_COST: u64 = super::turn::TURN_COST;
 /// Entries that are looked at for one page. With names of the longest kind, and the attributes of
 /// one event beyond them, they stay below the longest message.
@@ -58,7 +58,7 @@ impl Server {
     }
 
     fn node_status(&self) -> NodeStatus {
-        let totals = self.core.statistics(&mut |_| {});
+        let totals = self.core.totals();
         let counters = [
             ("channels", totals.channels),
             ("programs", totals.processes),

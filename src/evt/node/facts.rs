@@ -89,7 +89,7 @@ pub struct Totals {
     pub credit_bytes: u64,
     /// Publications since the start.
     pub publications: u64,
-    /// Lost-events handed out on the channels that exist.
+    /// Lost-events handed out since the start.
     pub lost_events: u64,
 }
 
@@ -127,6 +127,19 @@ impl Node {
     /// Shows every channel, then every process, and gives the totals. Cost: all channels and
     /// library handles.
     pub fn statistics(&self, visit: &mut dyn FnMut(Statistic<'_>)) -> Totals {
+        for (_, channel) in self.channels.iter() {
+            visit(Statistic::Channel(channel_statistics(channel)));
+        }
+        self.sum_up(&mut |process| visit(Statistic::Process(process)))
+    }
+
+    /// Gives the totals. Cost: all library handles.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.sum_up(&mut |_| {})
+    }
+
+    fn sum_up(&self, visit: &mut dyn FnMut(ProcessStatistics)) -> Totals {
         let mut totals = Totals {
             channels: self.channels.len() as u64,
             processes: self.processes.len() as u64,
@@ -137,19 +150,16 @@ impl Node {
             credit_events: self.ledger.credit_events,
             credit_bytes: self.ledger.credit_bytes,
             publications: self.publications,
+            lost_events: self.lost_events,
             ..Totals::default()
         };
-        for (_, channel) in self.channels.iter() {
-            totals.lost_events += channel.lost_events;
-            visit(Statistic::Channel(channel_statistics(channel)));
-        }
         for (key, _) in self.processes.iter() {
             let process = self.process_statistics(key);
             totals.subscriptions += process.subscriptions;
             totals.filter_bytes += process.filter_bytes;
             totals.queued_events += process.queued_events;
             totals.queued_bytes += process.queued_bytes;
-            visit(Statistic::Process(process));
+            visit(process);
         }
         totals
     }
