@@ -135,6 +135,8 @@ stage_install() {
         [[ -f $root/opt/saevt/share/$name ]]
     done
     echo 'ok - the command-line tool is there, with its pages and completions'
+    [[ $(grep -caE 'ratatui|crossterm|serde_json|jiff|clap' build/lib/libSaEvt.so) == 0 ]]
+    echo 'ok - the library has nothing of the command-line tool'
     [[ $(ls "$root") == opt ]]
     echo 'ok - nothing is outside the prefix'
     # Every line of the example that is meant to be used, in use.

@@ -6,7 +6,9 @@
 use super::failure::{Failure, Status, complain};
 use super::text::escape;
 use SaEvt::api::{Delivery, Event};
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -104,9 +106,29 @@ fn feed(child: &mut Child, data: &[u8]) -> io::Result<()> {
     }
 }
 
+/// What is set for an event and not for a loss.
+const OF_EVENTS: [&str; 7] = [
+    "SAEVT_ID",
+    "SAEVT_PRIORITY",
+    "SAEVT_PUBLISHER",
+    "SAEVT_PUBLISHED_NS",
+    "SAEVT_RETENTION_NS",
+    "SAEVT_BYTES",
+    "SAEVT_PATTERNS",
+];
+
 fn shell(command: &str, delivery: &Delivery) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).stdin(Stdio::piped());
+    // This program may itself have been started for another event.
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    let of_patterns = |name: &OsString| name.as_bytes().starts_with(b"SAEVT_PATTERN_");
+    inherited.filter(of_patterns).for_each(|name| {
+        shell.env_remove(name);
+    });
+    OF_EVENTS.iter().for_each(|name| {
+        shell.env_remove(name);
+    });
     match delivery {
         Delivery::Event(event) => describe(event, &mut shell),
         Delivery::Lost(lost) => {

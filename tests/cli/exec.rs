@@ -1,6 +1,6 @@
 //! `watch --exec`.
 
-use crate::tool::{CHANNEL, retain, run, run_with, tool, with_daemon};
+use crate::tool::{CHANNEL, TOOL, retain, run, run_with, tool, with_daemon};
 
 #[test]
 fn a_command_gets_the_event_in_its_environment_and_the_data_on_its_input() {
@@ -16,6 +16,21 @@ fn a_command_gets_the_event_in_its_environment_and_the_data_on_its_input() {
         let id = id.trim_end();
         let expected = format!("event|{CHANNEL}|{id}|2|me|3600000000000|6|2|one|t\\x00wo|");
         assert_eq!(said, format!("{expected} ff 20 64 61 74 61\n"));
+    });
+}
+
+#[test]
+fn a_command_that_watches_itself_tells_nothing_of_the_event_before() {
+    with_daemon(|bed| {
+        run(bed, &["publish", CHANNEL, "-p", "a", "-p", "b", "--retain", "1h"]).ok();
+        run(bed, &["publish", "safChnl=inner", "-p", "c", "--retain", "1h"]).ok();
+        let inner = format!("{TOOL} watch safChnl=inner -n1 --exec 'env | grep SAEVT_PATTERN'");
+        let said = run(bed, &["watch", CHANNEL, "-n1", "--exec", &inner]).ok();
+        let lines: std::collections::BTreeSet<_> = said.lines().collect();
+        assert_eq!(
+            lines.into_iter().collect::<Vec<_>>(),
+            ["SAEVT_PATTERNS=1", "SAEVT_PATTERN_1=c"]
+        );
     });
 }
 
