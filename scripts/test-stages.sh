@@ -70,7 +70,7 @@ stage_cargo() {
 
 stage_loom() {
     CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS='--cfg loom' \
-        cargo test --locked --release --lib -- loom models
+        cargo test --locked --release --no-default-features --lib -- loom models
 }
 
 stage_build() {
@@ -240,7 +240,7 @@ stage_asan() {
     fi
     # The switch is not stable yet; the variable lets the stable compiler take it.
     CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=off RUSTC_BOOTSTRAP=1 \
-        RUSTFLAGS='-Zsanitizer=address' cargo build --locked --release \
+        RUSTFLAGS='-Zsanitizer=address' cargo build --locked --release --no-default-features \
         --lib --bins --target "$triple"
     mkdir -p "$place/lib" "$place/sbin"
     scripts/link-library.sh "$target/$triple/release/libSaEvt.a" "$place/lib/libSaEvt.so.3" \
