@@ -8,7 +8,7 @@
 #   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
 #   make bench                   measures beside peers; BENCH_RUNS, BENCH_SECONDS, BENCH_ONLY, ...
-#   make install PREFIX=/usr     also DESTDIR, LIBDIR, MANDIR, PYTHONDIR, ...; never touches /etc
+#   make install PREFIX=/usr     also DESTDIR, LIBDIR, BINDIR, PYTHONDIR, ...; never touches /etc
 #
 # Packagers: give the same PREFIX to `make` and to `make install`. It is built into the library as
 # the last place to look for saevtd when it is not beside the library.
@@ -16,6 +16,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 LIBDIR ?= $(PREFIX)/lib
+BINDIR ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
@@ -25,6 +26,9 @@ PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 # The prefix that is built in; differs from PREFIX only for trial installations such as the demo's.
 SAEVT_PREFIX ?= $(PREFIX)
 
@@ -41,17 +45,18 @@ HEADERS := saAis.h saEvt.h
 PC_FILES := libSaEvt.pc opensaf-evt.pc
 MAN_PAGES := $(wildcard packaging/man/*.[1-8])
 EXAMPLE_CONFIGS := $(wildcard packaging/*.conf)
-EXAMPLES := $(wildcard examples/*.c examples/*.h)
+EXAMPLES := $(wildcard examples/*.c examples/*.h examples/*.rs)
 
 ARCHIVE := $(CARGO_TARGET_DIR)/release/libSaEvt.a
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard build.rs)
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test test-engines fuzz bench bench-growth bench-budget install uninstall clean
+.PHONY: all demo test test-engines fuzz bench bench-growth bench-budget install uninstall version \
+    clean
 .DELETE_ON_ERROR:
 
-all: build/lib/libSaEvt.so build/sbin/saevtd
+all: build/lib/libSaEvt.so build/sbin/saevtd build/bin/saevt
 
 # Remembers the prefix of the last build, so that another one builds again.
 ifneq ($(SAEVT_PREFIX),$(shell cat build/prefix 2>/dev/null))
@@ -78,14 +83,23 @@ build/sbin/saevtd: build/cargo.stamp
 	@mkdir -p build/sbin
 	$(INSTALL) -m 755 $(CARGO_TARGET_DIR)/release/saevtd $@
 
+build/bin/saevt: build/cargo.stamp
+	@mkdir -p build/bin
+	$(INSTALL) -m 755 $(CARGO_TARGET_DIR)/release/saevt $@
+
 # DESTDIR is where a package is collected; the paths inside the files never contain it.
 install: all
-	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR) $(SBINDIR) $(INCLUDEDIR)/openais \
-	    $(PKGCONFIGDIR) $(PYTHONDIR) $(UNITDIR) $(SYSUSERSDIR) $(DOCDIR)/examples)
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR) $(BINDIR) $(SBINDIR) $(INCLUDEDIR)/openais \
+	    $(PKGCONFIGDIR) $(PYTHONDIR) $(UNITDIR) $(SYSUSERSDIR) $(DOCDIR)/examples \
+	    $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS))
 	$(INSTALL) -m 755 build/lib/$(LIBRARY) $(DESTDIR)$(LIBDIR)/$(LIBRARY)
 	for link in $(LIBRARY_LINKS); do \
 	    ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/$$link || exit 1; done
 	$(INSTALL) -m 755 build/sbin/saevtd $(DESTDIR)$(SBINDIR)/saevtd
+	$(INSTALL) -m 755 build/bin/saevt $(DESTDIR)$(BINDIR)/saevt
+	$(INSTALL) -m 644 packaging/completions/saevt.bash $(DESTDIR)$(BASH_COMPLETIONS)/saevt
+	$(INSTALL) -m 644 packaging/completions/_saevt $(DESTDIR)$(ZSH_COMPLETIONS)/_saevt
+	$(INSTALL) -m 644 packaging/completions/saevt.fish $(DESTDIR)$(FISH_COMPLETIONS)/saevt.fish
 	$(INSTALL) -m 644 $(addprefix include/,$(HEADERS)) $(DESTDIR)$(INCLUDEDIR)
 	# Programs written for openais may include <openais/saEvt.h>.
 	for header in $(HEADERS); do \
@@ -103,16 +117,18 @@ install: all
 	for page in $(MAN_PAGES); do \
 	    section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
 	    $(INSTALL) -d $$section && $(INSTALL) -m 644 $$page $$section || exit 1; done
-	for file in $(wildcard README.md LICENSE) $(EXAMPLE_CONFIGS); do \
+	for file in $(wildcard README.md LICENSE docs/schemas.md) $(EXAMPLE_CONFIGS); do \
 	    $(INSTALL) -m 644 $$file $(DESTDIR)$(DOCDIR) || exit 1; done
 	for file in $(EXAMPLES); do \
 	    $(INSTALL) -m 644 $$file $(DESTDIR)$(DOCDIR)/examples || exit 1; done
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(LIBRARY) $(LIBRARY_LINKS))
-	rm -f $(DESTDIR)$(SBINDIR)/saevtd $(DESTDIR)$(PYTHONDIR)/saevt.py
+	rm -f $(DESTDIR)$(SBINDIR)/saevtd $(DESTDIR)$(BINDIR)/saevt $(DESTDIR)$(PYTHONDIR)/saevt.py
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,saevtd.service saevtd.socket)
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/saevt.conf
+	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/saevt $(DESTDIR)$(ZSH_COMPLETIONS)/_saevt \
+	    $(DESTDIR)$(FISH_COMPLETIONS)/saevt.fish
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(HEADERS) $(addprefix openais/,$(HEADERS)))
 	rm -f $(addprefix $(DESTDIR)$(PKGCONFIGDIR)/,$(PC_FILES))
 	for page in $(MAN_PAGES); do \
@@ -156,6 +172,10 @@ bench-growth: all
 # What a test stage allows, as counted now: commit it with the change that costs or saves, say why.
 bench-budget: all
 	benches/growth/instructions.py --renew
+
+# For scripts.
+version:
+	@echo $(VERSION)
 
 clean:
 	rm -rf build

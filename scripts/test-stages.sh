@@ -73,7 +73,7 @@ stage_cargo() {
 
 stage_loom() {
     CARGO_TARGET_DIR=$CARGO_TARGET_DIR/loom CARGO_PROFILE_RELEASE_LTO=off RUSTFLAGS='--cfg loom' \
-        cargo test --locked --release --lib -- loom models
+        cargo test --locked --release --no-default-features --lib -- loom models
 }
 
 stage_build() {
@@ -141,6 +141,14 @@ stage_install() {
     [[ -f $root/opt/saevt/lib/systemd/system/saevtd.socket &&
         -f $root/opt/saevt/lib/sysusers.d/saevt.conf ]]
     echo 'ok - the units name the installed daemon'
+    [[ $("$root/opt/saevt/bin/saevt" --version) == "saevt $(make --no-print-directory version)" ]]
+    for name in man/man1/saevt.1 man/man1/saevt-watch.1 bash-completion/completions/saevt \
+        zsh/site-functions/_saevt fish/vendor_completions.d/saevt.fish doc/saevt/schemas.md; do
+        [[ -f $root/opt/saevt/share/$name ]]
+    done
+    echo 'ok - the command-line tool is there, with its pages and completions'
+    [[ $(grep -caE 'ratatui|crossterm|serde_json|jiff|clap' build/lib/libSaEvt.so) == 0 ]]
+    echo 'ok - the library has nothing of the command-line tool'
     [[ $(ls "$root") == opt ]]
     echo 'ok - nothing is outside the prefix'
     # Every line of the example that is meant to be used, in use.
@@ -275,7 +283,7 @@ stage_asan() {
     fi
     # The switch is not stable yet; the variable lets the stable compiler take it.
     CARGO_TARGET_DIR=$target CARGO_PROFILE_RELEASE_LTO=off RUSTC_BOOTSTRAP=1 \
-        RUSTFLAGS='-Zsanitizer=address' cargo build --locked --release \
+        RUSTFLAGS='-Zsanitizer=address' cargo build --locked --release --no-default-features \
         --lib --bins --target "$triple"
     mkdir -p "$place/lib" "$place/sbin"
     scripts/link-library.sh "$target/$triple/release/libSaEvt.a" "$place/lib/libSaEvt.so.3" \

@@ -52,7 +52,7 @@ type Outcome = Result<(), String>;
 const WATCHDOG: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
-    if std::env::var_os(program::ROLE).is_some() {
+    if std::env::var_os(bed::ROLE).is_some() {
         return program::run();
     }
     let words: Vec<String> =

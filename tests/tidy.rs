@@ -194,7 +194,7 @@ fn misplaced_unsafe(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// What each folder of `src` may use of the others. What is not listed is forbidden.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("evt", &[]),
     ("sys", &["evt"]),
     ("wire", &["evt"]),
@@ -203,7 +203,8 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("agent", &["link", "evt", "wire", "sys"]),
     ("node", &["link", "transport", "evt", "wire", "sys"]),
     ("capi", &["agent", "evt"]),
-    ("cli", &["agent", "evt"]),
+    ("api", &["agent", "evt", "sys"]),
+    ("cli", &["api", "sys"]),
 ];
 
 fn wrong_layer(source: &Source) -> Vec<(usize, String)> {
@@ -213,7 +214,9 @@ fn wrong_layer(source: &Source) -> Vec<(usize, String)> {
     };
     let mut found = Vec::new();
     for (line, code) in source.code() {
-        for (position, name) in code.match_indices("crate::") {
+        // A folder that belongs to a program uses the library by its name.
+        let own = code.match_indices("crate::").chain(code.match_indices("SaEvt::"));
+        for (position, name) in own {
             let used = &code[position + name.len()..];
             let used = used.split(|c: char| !c.is_alphanumeric() && c != '_').next();
             let used = used.unwrap_or_default();
@@ -251,7 +254,7 @@ fn impure(source: &Source) -> Vec<(usize, String)> {
 }
 
 /// Folders that become part of the library in a program, which must not print.
-const SILENT_FOLDERS: [&str; 6] = ["capi", "agent", "link", "evt", "wire", "sys"];
+const SILENT_FOLDERS: [&str; 7] = ["capi", "api", "agent", "link", "evt", "wire", "sys"];
 
 fn talkative(source: &Source) -> Vec<(usize, String)> {
     if !source.folder().is_some_and(|folder| SILENT_FOLDERS.contains(&folder)) {
@@ -350,6 +353,8 @@ mod the_rules_find_what_they_look_for {
         assert_eq!(lines_of(wrong_layer(&Source::new("src/capi/a.rs", text))), [2]);
         assert_eq!(lines_of(wrong_layer(&Source::new("src/evt/a.rs", text))), [2]);
         assert_eq!(lines_of(wrong_layer(&Source::new("src/new/a.rs", text))), [1]);
+        let text = "use SaEvt::api::Name;\nuse SaEvt::node::Loop;";
+        assert_eq!(lines_of(wrong_layer(&Source::new("src/cli/a.rs", text))), [2]);
     }
 
     #[test]

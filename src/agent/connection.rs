@@ -3,10 +3,10 @@
 use super::library::Library;
 use super::link::{Failure, Link};
 use super::process::{forget_descriptor, note_descriptor};
-use crate::evt::{Span, Time};
+use crate::evt::{Error, Span, Time};
 use crate::link::handover::{Handover, Turn};
 use crate::sys::{clock, descriptor, socket};
-use crate::wire::{Reply, reply};
+use crate::wire::{MESSAGE_BYTES_MAX, Reply, reply};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// Bytes of the longest reply: 1024 identifiers and some.
+/// Bytes of the longest reply but those about the node: 1024 identifiers and some.
 const REPLY_BYTES_MAX: usize = 16 << 10;
 
 /// A reply and what came with it.
@@ -179,6 +179,17 @@ impl Connection {
     pub(super) fn has_message(&self) -> bool {
         let events = descriptor::poll([(self.socket.as_raw_fd(), libc::POLLIN)], Some(0));
         events.is_ok_and(|[events]| events != 0)
+    }
+
+    /// Makes room for replies as long as a message can be, which only those about the node are.
+    ///
+    /// - [`Error::NoMemory`].
+    pub(super) fn expect_long_replies(&self) -> Result<(), Error> {
+        let mut buffer = self.buffer.lock();
+        let more = MESSAGE_BYTES_MAX.saturating_sub(buffer.len());
+        buffer.try_reserve_exact(more).map_err(|_| Error::NoMemory)?;
+        buffer.resize(MESSAGE_BYTES_MAX, 0);
+        Ok(())
     }
 
     /// Leader: takes all messages that are there. False if the node has gone or talks nonsense.

@@ -29,12 +29,15 @@ use crate::evt::{
     Priority, Span, SubscriptionId,
 };
 use crate::link::inbox::Inbox;
-use crate::wire::Body;
+pub use crate::wire::status as questions;
+use crate::wire::status::{Page, Topic};
+use crate::wire::{Body, reply};
 pub use events::Data;
 use events::Event;
 use instance::Seat;
 use library::{Library, Parts};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -168,6 +171,12 @@ pub fn selection_object(library: Handle) -> Result<RawFd, Error> {
 /// instances was lost with its node).
 pub fn dispatch(library: Handle, flags: DispatchFlags) -> Result<(), Error> {
     dispatch::run(&process::library(library)?, flags)
+}
+
+/// How many open instances of a library handle were lost, over its whole life, because a restarted
+/// node did not know their channels any more. Errors: `BadHandle`.
+pub fn instances_lost(library: Handle) -> Result<usize, Error> {
+    Ok(process::library(library)?.instances_lost.load(Ordering::Acquire))
 }
 
 /// Ends a library handle and everything below it. Errors: `BadHandle`.
@@ -409,6 +418,28 @@ pub fn limits(library: Handle) -> Result<Limits, Error> {
         return Err(Error::Version);
     }
     Ok(library.link.limits.clone())
+}
+
+/// The socket where the daemon is expected, and whether a private one is started there if nobody
+/// answers. `None`: there is no place for one.
+#[must_use]
+pub fn service_place() -> Option<(PathBuf, bool)> {
+    place::find().map(|place| (place.socket, place.private.is_some()))
+}
+
+/// Asks the node about itself; gives the answer, or the first page of it. Errors: `BadHandle`,
+/// `NotExist` (no such channel), `TryAgain`, `Timeout`.
+pub fn status(library: Handle, topic: Topic) -> Result<Page, Error> {
+    let library = process::library(library)?;
+    restore::ensure(&library.link)?;
+    library.link.connection().ok_or(Error::TryAgain)?.expect_long_replies()?;
+    let asked = library.link.ask(Body::Status(topic), link::request_deadline(), Some(&library));
+    let reply = asked.map_err(link::Failure::settled)?.reply;
+    reply.code?;
+    match reply.body {
+        reply::Body::Status(page) => Ok(*page),
+        _ => Err(Error::Library),
+    }
 }
 
 static POISONED: AtomicBool = AtomicBool::new(false);

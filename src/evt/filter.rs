@@ -25,6 +25,27 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Takes patterns that begin with these bytes.
+    pub fn prefix(bytes: impl AsRef<[u8]>) -> Self {
+        Self { kind: FilterKind::Prefix, bytes: bytes.as_ref().to_vec() }
+    }
+
+    /// Takes patterns that end with these bytes.
+    pub fn suffix(bytes: impl AsRef<[u8]>) -> Self {
+        Self { kind: FilterKind::Suffix, bytes: bytes.as_ref().to_vec() }
+    }
+
+    /// Takes patterns that are these bytes.
+    pub fn exact(bytes: impl AsRef<[u8]>) -> Self {
+        Self { kind: FilterKind::Exact, bytes: bytes.as_ref().to_vec() }
+    }
+
+    /// Takes every pattern.
+    #[must_use]
+    pub const fn pass_all() -> Self {
+        Self { kind: FilterKind::PassAll, bytes: Vec::new() }
+    }
+
     /// Whether the filter matches one pattern. An absent pattern is an empty one.
     #[must_use]
     pub fn matches(&self, pattern: &[u8]) -> bool {

@@ -84,6 +84,19 @@ impl RetentionStore {
         Some(&self.levels[priority.index()].get(serial)?.record)
     }
 
+    /// The events from a place on, in order: the first ones are the most urgent, and the oldest.
+    pub(super) fn iter_from(
+        &self,
+        (priority, serial): (Priority, u64),
+    ) -> impl Iterator<Item = ((Priority, u64), &Retained)> {
+        let levels = Priority::ALL.into_iter().filter(move |level| *level >= priority);
+        levels.flat_map(move |level| {
+            let begin = if level == priority { serial } else { 0 };
+            let events = self.levels[level.index()].range(begin..);
+            events.map(move |(serial, retained)| ((level, *serial), retained))
+        })
+    }
+
     /// Adds an event; `serial` is above that of every event added before. The id must be new.
     pub(super) fn insert(&mut self, serial: u64, retained: Retained) {
         let priority = retained.record.priority;

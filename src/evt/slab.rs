@@ -49,6 +49,20 @@ impl<T> Slab<T> {
         self.slots.len() - self.free.len()
     }
 
+    /// The entries in at most `number` slots from `from` on, and the slot after them unless that
+    /// was the last. Cost: `number`.
+    pub(super) fn page(
+        &self,
+        from: u32,
+        number: u32,
+    ) -> (impl Iterator<Item = (u32, &T)>, Option<u32>) {
+        let slots = self.slots.len() as u32;
+        let begin = from.min(slots);
+        let end = begin.saturating_add(number).min(slots);
+        let page = (begin..end).filter_map(|key| Some((key, self.get(key)?)));
+        (page, (end < slots).then_some(end))
+    }
+
     /// The entries in slot order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let numbered = self.slots.iter().enumerate();
@@ -85,5 +99,20 @@ mod tests {
         assert_eq!(slab.insert('c').unwrap(), first);
         assert_eq!(slab.iter().map(|(_, value)| *value).collect::<String>(), "cb");
         assert_eq!((slab.len(), slab[second]), (2, 'b'));
+    }
+
+    #[test]
+    fn pages_have_every_entry_once() {
+        let mut slab = Slab::new();
+        let keys: Vec<_> = (0..7).map(|number| slab.insert(number).unwrap()).collect();
+        slab.remove(keys[3]);
+        let (mut found, mut from) = (Vec::new(), Some(0));
+        while let Some(begin) = from {
+            let (page, next) = slab.page(begin, 2);
+            found.extend(page.map(|(_, value)| *value));
+            from = next;
+        }
+        assert_eq!(found, [0, 1, 2, 4, 5, 6]);
+        assert_eq!(slab.page(u32::MAX, u32::MAX).1, None);
     }
 }

@@ -34,6 +34,12 @@ pub struct Inbox {
 }
 
 impl Inbox {
+    /// Bytes of each ring.
+    #[must_use]
+    pub const fn ring_bytes(&self) -> u64 {
+        self.ring_bytes as u64
+    }
+
     /// Bytes of the memory for rings of `ring_bytes` each.
     #[must_use]
     pub const fn memory_bytes(ring_bytes: usize) -> usize {

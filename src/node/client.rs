@@ -48,6 +48,8 @@ pub(super) struct Linked {
     pub(super) prepaid_until: Barrier,
     /// It was made with an earlier node, which may have had other limits.
     pub(super) resumed: bool,
+    /// Publications that were taken.
+    pub(super) published: u64,
     /// Publications that were skipped.
     pub(super) skipped: u64,
     /// Until this link is granted credit, what is retained has spent credit of an earlier node.

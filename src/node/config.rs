@@ -90,6 +90,15 @@ macro_rules! limits_table {
 
         /// The names of the numeric limits as they stand in the file.
         pub const LIMIT_KEYS: &[&str] = &[$(stringify!($key)),*];
+
+        /// Every limit with its key; a time in nanoseconds, and a choice as 0 or 1.
+        pub(super) fn limit_values(limits: &Limits) -> Vec<(&'static str, u64)> {
+            vec![
+                $((stringify!($key), limits.$key),)*
+                ("retention_max_ns", limits.retention_max.0),
+                ("channel_names_are_dns", u64::from(limits.channel_names_are_dns)),
+            ]
+        }
     };
 }
 

@@ -28,6 +28,8 @@ pub enum Entry {
     Clean,
     /// What the private service of a user, which has moved here, called a channel.
     Moved { incarnation: Incarnation, user: u32, private: Incarnation },
+    /// When a channel was made: nanoseconds since the epoch.
+    Born { incarnation: Incarnation, born: i64 },
 }
 
 /// Appends one entry whose content `write` appends.
@@ -91,6 +93,10 @@ pub(super) fn encode(entry: &Entry, to: &mut Vec<u8>) {
             to.extend_from_slice(&incarnation.0.to_le_bytes());
             to.extend_from_slice(&user.to_le_bytes());
             to.extend_from_slice(&private.0.to_le_bytes());
+        }),
+        Entry::Born { incarnation, born } => framed(to, 10, |to| {
+            to.extend_from_slice(&incarnation.0.to_le_bytes());
+            to.extend_from_slice(&born.to_le_bytes());
         }),
     }
 }
@@ -199,6 +205,9 @@ fn decode_content(kind: u8, mut content: &[u8]) -> Option<Entry> {
             user: u32::from_le_bytes(take(from)?),
             private: incarnation(from)?,
         },
+        10 => {
+            Entry::Born { incarnation: incarnation(from)?, born: i64::from_le_bytes(take(from)?) }
+        }
         _ => return None,
     };
     from.is_empty().then_some(entry)
@@ -237,6 +246,7 @@ mod tests {
             Entry::RetentionEnded { incarnation, id: EventId(4) },
             Entry::Clean,
             Entry::Moved { incarnation, user: 1000, private: Incarnation(77) },
+            Entry::Born { incarnation, born: -7 },
         ]
     }
 

@@ -10,8 +10,10 @@
 use super::entry::{self, Entry};
 use super::grants::{Grants, Memory};
 use super::starts;
+use super::status::Births;
 use crate::evt::node::{Change, Fact};
 use crate::evt::{EventId, Time};
+use crate::sys::clock;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -43,6 +45,7 @@ pub(super) struct Journal {
     boot: [u8; 16],
     start: u32,
     grants: Grants,
+    births: Births,
     file: Option<File>,
     buffer: Vec<u8>,
     bytes: u64,
@@ -103,6 +106,7 @@ impl Journal {
         directory: &Path,
         start: u32,
         grants: Grants,
+        births: Births,
         facts: Facts<'_>,
     ) -> io::Result<Self> {
         let mut journal = Self {
@@ -110,6 +114,7 @@ impl Journal {
             boot: boot_id(),
             start,
             grants,
+            births,
             file: None,
             buffer: Vec::new(),
             bytes: 0,
@@ -146,6 +151,10 @@ impl Journal {
         for (memory, first) in self.grants.iter() {
             entry::encode(&Entry::Granted { first, memory }, &mut self.buffer);
         }
+        for (incarnation, born) in &self.births {
+            let (incarnation, born) = (*incarnation, *born);
+            entry::encode(&Entry::Born { incarnation, born }, &mut self.buffer);
+        }
         bytes += self.buffer.len() as u64;
         file.write_all(&self.buffer)?;
         self.buffer.clear();
@@ -160,6 +169,17 @@ impl Journal {
     pub(super) fn append(&mut self, changes: &mut Vec<Change>) -> io::Result<()> {
         for change in changes.drain(..) {
             entry::encode_change(&change, &mut self.buffer);
+            match change {
+                Change::ChannelCreated { incarnation, .. } => {
+                    let born = clock::wall();
+                    self.births.insert(incarnation, born);
+                    entry::encode(&Entry::Born { incarnation, born }, &mut self.buffer);
+                }
+                Change::ChannelDeleted { incarnation } => {
+                    self.births.remove(&incarnation);
+                }
+                _ => {}
+            }
         }
         self.flush()
     }
@@ -183,7 +203,7 @@ impl Journal {
     /// Begins a new log that holds nothing but the start count, and ends it; or, if that cannot be
     /// written, removes the log.
     pub(super) fn forget(&mut self, directory: &Path) -> io::Result<()> {
-        match Self::begin(directory, self.start, Grants::default(), &|_| {}) {
+        match Self::begin(directory, self.start, Grants::default(), Births::new(), &|_| {}) {
             Ok(empty) => {
                 *self = empty;
                 self.end()
@@ -198,6 +218,11 @@ impl Journal {
     /// Which blocks were offered where.
     pub(super) fn grants(&mut self) -> &mut Grants {
         &mut self.grants
+    }
+
+    /// When channels were made.
+    pub(super) const fn births(&self) -> &Births {
+        &self.births
     }
 
     /// Notes a clean end.
@@ -238,6 +263,23 @@ impl Journal {
 }
 
 impl Left {
+    /// When the channels that exist were made.
+    pub(super) fn births(&self) -> Births {
+        let mut births = Births::new();
+        for entry in &self.entries {
+            match entry {
+                Entry::Born { incarnation, born } => {
+                    births.insert(*incarnation, *born);
+                }
+                Entry::Deleted { incarnation } => {
+                    births.remove(incarnation);
+                }
+                _ => {}
+            }
+        }
+        births
+    }
+
     /// Which blocks of event identifiers were offered where.
     pub(super) fn grants(&self) -> Grants {
         let mut grants = Grants::default();
@@ -281,7 +323,7 @@ pub(super) fn adopt(left: Left, core: &mut crate::evt::node::Node, now: Time) {
             Entry::RetentionEnded { incarnation, id } => {
                 retained.remove(&(incarnation, id));
             }
-            Entry::Start { .. } | Entry::Clean | Entry::Granted { .. } => {}
+            Entry::Start { .. } | Entry::Clean | Entry::Granted { .. } | Entry::Born { .. } => {}
         }
     }
     for (incarnation, (name, linked)) in &channels {

@@ -17,6 +17,7 @@ mod requests;
 mod rest;
 mod schedule;
 mod starts;
+mod status;
 mod supervisor;
 mod turn;
 mod windows;
@@ -98,6 +99,8 @@ struct Server {
     /// A move has failed after the programs were left: they are served again from the state.
     begins_anew: bool,
     start: u32,
+    /// When it started, by the wall clock.
+    since: i64,
     now: Time,
     /// Units of work since the last look at the descriptors.
     spent: u64,
@@ -151,12 +154,12 @@ impl Server {
         let mut core = Node::new(config.limits.clone(), genesis);
         let restarted = left.of_this_boot;
         let clean = left.clean;
-        let grants = left.grants();
+        let (grants, births) = (left.grants(), left.births());
         journal::adopt(left, &mut core, now);
         if restarted {
             core.begin_grace(!clean);
         }
-        let journal = Journal::begin(&directory, start, grants, &|visit| core.facts(visit))
+        let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
@@ -189,6 +192,7 @@ impl Server {
             place,
             journal,
             start,
+            since: clock::wall(),
             now,
         };
         server

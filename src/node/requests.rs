@@ -1,6 +1,7 @@
 //! What programs ask for, one function for each request.
 
 use super::client::{Client, Linked, Waiting};
+use super::status::{STATUS_COST, TOTALS_COST};
 use super::turn::COPY_BYTES;
 use super::windows::Window;
 use super::{Server, log};
@@ -12,6 +13,7 @@ use crate::link::outbox::Outbox;
 use crate::link::outring::UNIT;
 use crate::link::record::VERSION;
 use crate::sys::{descriptor, memory};
+use crate::wire::status::Topic;
 use crate::wire::{Body, reply};
 use std::collections::BTreeSet;
 use std::io;
@@ -49,6 +51,8 @@ fn cost(body: &Body) -> u64 {
     match body {
         Body::Hello { .. } | Body::LibraryOpen { .. } | Body::LibraryClose { .. } => MEMORY_COST,
         Body::MoveRetained { record, .. } => REQUEST_COST + record.bytes() / COPY_BYTES,
+        Body::Status(Topic::Node) => TOTALS_COST,
+        Body::Status(_) => STATUS_COST,
         Body::Gone { ids, .. } => REQUEST_COST + ids.len() as u64 / 8,
         _ => REQUEST_COST,
     }
@@ -163,6 +167,10 @@ impl Server {
                 let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
+            Body::Status(topic) => match self.status(&topic) {
+                Ok(page) => (Ok(()), reply::Body::Status(Box::new(page)), Vec::new()),
+                Err(error) => only(Err(error)),
+            },
             body @ (Body::MoveChannel { .. } | Body::MoveRetained { .. } | Body::MoveEnd) => {
                 only(self.arrive(slot, process, body))
             }
@@ -290,6 +298,7 @@ impl Server {
             prepaid_until: [0; 4],
             forgiving: resumes,
             resumed: resumes,
+            published: 0,
             skipped: 0,
             memory: identity,
             restoring: resumes,

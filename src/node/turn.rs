@@ -250,11 +250,13 @@ impl Server {
         let mut position = linked.next[index];
         let mut unfinished = None;
         let mut number = 0;
+        let mut published = 0;
         for range in seen {
             if *budget == 0 {
                 break;
             }
             if range.is_record {
+                published += 1;
                 let cost = self.publish(slot, &batch, position, range.bytes, *budget)?;
                 let price = price(range.bytes);
                 let work = 1 + u64::from(cost.matches) + price * u64::from(cost.enqueues);
@@ -274,6 +276,7 @@ impl Server {
         if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
             linked.next[index] = position;
             linked.unfinished = unfinished;
+            linked.published += published;
         }
         self.inboxes.end_flight();
         Ok(all)

@@ -57,6 +57,18 @@ impl Window {
         Some(Self { inbox, bell, ends, marks: 0, backlog: false })
     }
 
+    /// Bytes that the program has not read, and bytes of the rings.
+    fn bytes(&self) -> (u64, u64) {
+        let mut sum = (0, 0);
+        for priority in Priority::ALL {
+            let (ring, bytes) = (self.inbox.ring(priority), self.inbox.ring_bytes());
+            // The program may say anything of what it has read.
+            let unread = self.ends[priority.index()].tail.wrapping_sub(ring.read());
+            sum = (sum.0 + unread.min(bytes), sum.1 + bytes);
+        }
+        sum
+    }
+
     /// Whether the node that died held more for this handle than the window did.
     pub(super) fn had_backlog(&self) -> bool {
         self.inbox.has_backlog()
@@ -203,6 +215,12 @@ impl Inboxes {
     /// The windows of a process.
     pub(super) fn windows_of(&mut self, process: ProcessKey) -> impl Iterator<Item = &mut Window> {
         self.table.get_mut(process.0 as usize).into_iter().flatten().flatten()
+    }
+
+    /// Bytes that a process has not read, and bytes of its windows.
+    pub(super) fn bytes_of(&self, process: ProcessKey) -> (u64, u64) {
+        let row = self.table.get(process.0 as usize).into_iter().flatten().flatten();
+        row.map(Window::bytes).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// The first handle of a process, from a number on, for which the node's queue holds more.

@@ -31,6 +31,9 @@ impl Writer {
     pub(super) fn u64(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
+    pub(super) fn i64(&mut self, value: i64) {
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
     pub(super) fn u128(&mut self, value: u128) {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
@@ -67,6 +70,9 @@ impl<'a> Reader<'a> {
     }
     pub(super) fn u64(&mut self) -> Result<u64, Malformed> {
         Ok(u64::from_le_bytes(self.take()?))
+    }
+    pub(super) fn i64(&mut self) -> Result<i64, Malformed> {
+        Ok(i64::from_le_bytes(self.take()?))
     }
     pub(super) fn u128(&mut self) -> Result<u128, Malformed> {
         Ok(u128::from_le_bytes(self.take()?))

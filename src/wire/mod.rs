@@ -7,6 +7,7 @@
 mod bytes;
 pub mod reply;
 pub mod request;
+pub mod status;
 
 pub use bytes::Malformed;
 pub use reply::{Code, Reply};

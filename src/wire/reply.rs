@@ -1,6 +1,7 @@
 //! What the node answers.
 
 use super::bytes::{Malformed, Reader, Writer};
+use super::status::Page;
 use crate::evt::{Error, EventId, Incarnation, Limits, Span};
 
 /// The outcome of a request.
@@ -31,6 +32,8 @@ pub enum Body {
     Gone { ids: Vec<EventId> },
     /// To a refill: how many events wait behind the window.
     Queued { events: u64 },
+    /// To a question about the node.
+    Status(Box<Page>),
     /// Unasked: the service has moved to the system's node; restore there.
     Moved,
 }
@@ -78,6 +81,7 @@ impl Reply {
             Body::Gone { .. } => 4,
             Body::Moved => 5,
             Body::Queued { .. } => 6,
+            Body::Status(_) => 7,
         });
         to.u16(code_number(self.code));
         to.u32(self.id);
@@ -90,6 +94,7 @@ impl Reply {
             }
             Body::Opened { incarnation } => to.u128(incarnation.0),
             Body::Queued { events } => to.u64(*events),
+            Body::Status(page) => page.write(&mut to),
             Body::Gone { ids } => {
                 to.u16(ids.len() as u16);
                 ids.iter().for_each(|id| to.u64(id.0));
@@ -123,6 +128,7 @@ impl Reply {
             }
             5 => Body::Moved,
             6 => Body::Queued { events: from.u64()? },
+            7 => Body::Status(Box::new(Page::read(&mut from)?)),
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -162,14 +168,17 @@ mod tests {
 
     fn samples() -> Vec<Body> {
         let limits = Box::new(Limits { channels_max: 3, ..Limits::default() });
-        vec![
+        let mut samples = vec![
             Body::None,
             Body::Welcome { version: 1, outbox_bytes: 2, limits },
             Body::Opened { incarnation: Incarnation(u128::MAX - 1) },
             Body::Gone { ids: vec![EventId(5)] },
             Body::Moved,
             Body::Queued { events: 9 },
-        ]
+        ];
+        let pages = super::super::status::tests::pages().into_iter();
+        samples.extend(pages.map(|page| Body::Status(Box::new(page))));
+        samples
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the agent asks of the node.
 
 use super::bytes::{Malformed, Reader, Writer};
+use super::status::Topic;
 use crate::evt::node::EventRecord;
 use crate::evt::{
     EventId, Filter, FilterKind, Filters, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags,
@@ -79,6 +80,8 @@ pub enum Body {
     /// From a private daemon that moves here: what came before is all, and takes effect. The
     /// reply comes when it has.
     MoveEnd,
+    /// Asks about the node.
+    Status(Topic),
 }
 
 impl Body {
@@ -101,6 +104,7 @@ impl Body {
             Self::MoveChannel { .. } => 15,
             Self::MoveRetained { .. } => 16,
             Self::MoveEnd => 17,
+            Self::Status(_) => 18,
         }
     }
 
@@ -154,6 +158,7 @@ impl Body {
                 to.u64(*bytes);
             }
             Self::Restored | Self::MoveEnd => {}
+            Self::Status(topic) => topic.write(to),
             Self::Gone { instance, ids } => {
                 to.u64(instance.0);
                 to.u16(ids.len() as u16);
@@ -221,6 +226,7 @@ impl Body {
                 Self::Gone { instance, ids }
             }
             14 => Self::Restored,
+            18 => Self::Status(Topic::read(from)?),
             _ => return Self::read_move(kind, from),
         })
     }
@@ -374,7 +380,7 @@ mod tests {
         let (library, instance) = (LibraryNo(7), InstanceNo::new(3, 9));
         let name = Name::new(&[0xff; 256]).unwrap();
         let flags = OpenFlags::all();
-        vec![
+        let mut samples = vec![
             Body::Hello { version: 1, resumes: true, blocks: vec![(EventId(9), 4)] },
             Body::LibraryOpen { library, resumes: false },
             Body::LibraryClose { library },
@@ -392,7 +398,9 @@ mod tests {
             Body::MoveChannel { private, linked: true, name },
             Body::MoveRetained { private, left: Span(7), record: Box::new(record) },
             Body::MoveEnd,
-        ]
+        ];
+        samples.extend(super::super::status::tests::topics().into_iter().map(Body::Status));
+        samples
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What tests stand on: a directory of their own, daemons, and programs that do what they are told.
 
-use crate::program::ROLE;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -16,6 +15,8 @@ use std::time::Duration;
 /// Everybody who was started and not seen to end.
 static STARTED: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
+/// Set for programs that are told by a test what to do.
+pub(crate) const ROLE: &str = "SAEVT_LOOPBACK_PROGRAM";
 /// The daemon under test.
 pub(crate) const DAEMON: &str = env!("CARGO_BIN_EXE_saevtd");
 
@@ -52,6 +53,11 @@ impl Process {
         let child = command.spawn().expect("the program can be started");
         started().insert(child.id());
         Self { child, ended: None }
+    }
+
+    /// The child, for what is piped to it.
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -247,8 +253,8 @@ impl Program {
     pub(crate) fn start(command: &mut Command) -> Self {
         command.env(ROLE, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::start(command);
-        let input = process.child.stdin.take();
-        let output = process.child.stdout.take().expect("it was asked for");
+        let input = process.child().stdin.take();
+        let output = process.child().stdout.take().expect("it was asked for");
         let (answer, answers) = channel();
         let (notice, notices) = channel();
         std::thread::spawn(move || {
@@ -349,7 +355,7 @@ impl Program {
 pub(crate) fn outcome(command: &mut Command) -> (ExitStatus, String) {
     let mut process = Process::start(command.stderr(Stdio::piped()));
     let mut text = String::new();
-    let mut errors = process.child.stderr.take().expect("it was asked for");
+    let mut errors = process.child().stderr.take().expect("it was asked for");
     errors.read_to_string(&mut text).expect("it writes text");
     (process.wait(), text)
 }

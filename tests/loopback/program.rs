@@ -17,8 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Set for programs.
-pub(crate) const ROLE: &str = "SAEVT_LOOPBACK_PROGRAM";
 /// Readable, in a poll set.
 const READABLE: i16 = 1;
 

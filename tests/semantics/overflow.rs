@@ -136,6 +136,10 @@ fn the_lost_event_takes_no_room_and_is_never_pushed_out() {
     put(&mut desk, open, &[(0, "a1"), (0, "a2"), (0, "a3")]);
     assert_eq!(desk.node.statistics(&mut |_| {}).queued_events, 1);
     assert_eq!(patterns(&mut desk, open), ["a1", "LOST"]);
+    let mut lost = Vec::new();
+    desk.node.processes_page(0, 10, &mut |process| lost.push(process.lost_events));
+    assert_eq!(lost.iter().sum::<u64>(), 1, "it is counted for its program");
+    assert_eq!(desk.node.totals().lost_events, 1);
 }
 
 #[test]

@@ -142,7 +142,11 @@ impl Node {
         let delivery = Delivery { instance: instance.number, what: What::Lost };
         let position = windows.put(library.target, &delivery)?;
         instance.lost = Lost::Sent(position);
+        self.lost_events += 1;
         self.channels[instance.channel].lost_events += 1;
+        if let Some(process) = self.processes.get_mut(library.target.process.0) {
+            process.lost_events += 1;
+        }
         library.queue.pop_lost();
         Some(())
     }

@@ -1,7 +1,8 @@
 //! What the node can say of itself: facts for the log, numbers for people.
 
-use super::{Fact, Identity, Node, ProcessKey};
-use crate::evt::{Incarnation, Name};
+use super::{EventRecord, Fact, Identity, Node, ProcessKey};
+use crate::evt::channel::Channel;
+use crate::evt::{Error, Incarnation, Name, Priority, Span, Time};
 
 /// One channel in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct ProcessStatistics {
     pub credit_events: u64,
     /// Credit for their bytes.
     pub credit_bytes: u64,
+    /// Lost-events handed out to it.
+    pub lost_events: u64,
     /// Retained events of its user, also by other and former processes.
     pub user_retained_events: u64,
     /// Their bytes.
@@ -86,6 +89,8 @@ pub struct Totals {
     pub credit_bytes: u64,
     /// Publications since the start.
     pub publications: u64,
+    /// Lost-events handed out since the start.
+    pub lost_events: u64,
 }
 
 /// One entry of [`Node::statistics`].
@@ -122,6 +127,19 @@ impl Node {
     /// Shows every channel, then every process, and gives the totals. Cost: all channels and
     /// library handles.
     pub fn statistics(&self, visit: &mut dyn FnMut(Statistic<'_>)) -> Totals {
+        for (_, channel) in self.channels.iter() {
+            visit(Statistic::Channel(channel_statistics(channel)));
+        }
+        self.sum_up(&mut |process| visit(Statistic::Process(process)))
+    }
+
+    /// Gives the totals. Cost: all library handles.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.sum_up(&mut |_| {})
+    }
+
+    fn sum_up(&self, visit: &mut dyn FnMut(ProcessStatistics)) -> Totals {
         let mut totals = Totals {
             channels: self.channels.len() as u64,
             processes: self.processes.len() as u64,
@@ -132,31 +150,73 @@ impl Node {
             credit_events: self.ledger.credit_events,
             credit_bytes: self.ledger.credit_bytes,
             publications: self.publications,
+            lost_events: self.lost_events,
             ..Totals::default()
         };
-        for (_, channel) in self.channels.iter() {
-            visit(Statistic::Channel(ChannelStatistics {
-                incarnation: channel.incarnation,
-                name: &channel.name,
-                linked: channel.linked,
-                openers: channel.openers,
-                publishers: channel.publishers,
-                subscribers: channel.subscribers,
-                publications: channel.publications,
-                retained_events: channel.retention.events(),
-                retained_bytes: channel.retention.bytes(),
-                lost_events: channel.lost_events,
-            }));
-        }
         for (key, _) in self.processes.iter() {
             let process = self.process_statistics(key);
             totals.subscriptions += process.subscriptions;
             totals.filter_bytes += process.filter_bytes;
             totals.queued_events += process.queued_events;
             totals.queued_bytes += process.queued_bytes;
-            visit(Statistic::Process(process));
+            visit(process);
         }
         totals
+    }
+
+    /// Shows the channels in `slots` slots from `from` on, and says where the next page begins if
+    /// there is one. Cost: `slots`.
+    pub fn channels_page(
+        &self,
+        from: u32,
+        slots: u32,
+        visit: &mut dyn FnMut(ChannelStatistics<'_>),
+    ) -> Option<u32> {
+        let (page, next) = self.channels.page(from, slots);
+        page.for_each(|(_, channel)| visit(channel_statistics(channel)));
+        next
+    }
+
+    /// Shows the processes in at most `slots` slots from `from` on, of which the last ones are left
+    /// to the next page when those before have as many library handles; says where that begins if
+    /// there is one. Cost: `slots` and the library handles of one process.
+    pub fn processes_page(
+        &self,
+        from: u32,
+        slots: u32,
+        visit: &mut dyn FnMut(ProcessStatistics),
+    ) -> Option<u32> {
+        let (page, next) = self.processes.page(from, slots);
+        let mut libraries = 0;
+        for (key, process) in page {
+            if libraries >= slots as usize {
+                return Some(key);
+            }
+            libraries += process.libraries.len();
+            visit(self.process_statistics(key));
+        }
+        next
+    }
+
+    /// Shows what the channel of a name retains from a place on, with the time left at `now`, until
+    /// `visit` has enough; it is asked again for that event then. Gives where that is, or `None` at
+    /// the end.
+    ///
+    /// - [`Error::NotExist`]: no channel has the name.
+    pub fn retained_page(
+        &self,
+        name: &Name,
+        from: (Priority, u64),
+        now: Time,
+        visit: &mut dyn FnMut(&EventRecord, Span) -> bool,
+    ) -> Result<Option<(Priority, u64)>, Error> {
+        let channel = &self.channels[*self.names.get(name).ok_or(Error::NotExist)?];
+        for (place, retained) in channel.retention.iter_from(from) {
+            if !visit(&retained.record, retained.record.left(now, retained.deadline)) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     fn process_statistics(&self, key: u32) -> ProcessStatistics {
@@ -176,8 +236,24 @@ impl Node {
             queued_bytes: queued.1,
             credit_events: process.account.credit_events,
             credit_bytes: process.account.credit_bytes,
+            lost_events: process.lost_events,
             user_retained_events: user.map_or(0, |user| user.retained_events),
             user_retained_bytes: user.map_or(0, |user| user.retained_bytes),
         }
+    }
+}
+
+fn channel_statistics(channel: &Channel) -> ChannelStatistics<'_> {
+    ChannelStatistics {
+        incarnation: channel.incarnation,
+        name: &channel.name,
+        linked: channel.linked,
+        openers: channel.openers,
+        publishers: channel.publishers,
+        subscribers: channel.subscribers,
+        publications: channel.publications,
+        retained_events: channel.retention.events(),
+        retained_bytes: channel.retention.bytes(),
+        lost_events: channel.lost_events,
     }
 }

@@ -52,6 +52,8 @@ struct Process {
     slots: Vec<u32>,
     instances: u64,
     account: Account,
+    /// Lost-events handed out.
+    lost_events: u64,
     route: Route,
 }
 
@@ -106,6 +108,8 @@ pub struct Node {
     retained_serial: u64,
     /// Number of the newest publication.
     publications: u64,
+    /// Lost-events handed out.
+    lost_events: u64,
     recovery: Recovery,
     changes: Vec<Change>,
     /// Work since the driver last asked; see [`Node::take_work`].
@@ -137,6 +141,7 @@ impl Node {
             deadlines: Deadlines::default(),
             retained_serial: 0,
             publications: 0,
+            lost_events: 0,
             recovery: Recovery::default(),
             changes: Vec::new(),
             work: 0,

@@ -28,6 +28,7 @@ impl Node {
             slots: Vec::new(),
             instances: 0,
             account: Account::default(),
+            lost_events: 0,
             route: Route::default(),
         };
         self.processes.insert(process).map(ProcessKey)

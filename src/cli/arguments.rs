@@ -1,0 +1,445 @@
+//! What the tool is told. Help, manual pages and completions are made from here.
+
+use super::text;
+use SaEvt::api::{Filter, FilterKind, Name, Priority};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What every manual page and `saevt --help` say of exit statuses.
+pub(super) const STATUSES: &str = "\
+Exit status:
+  0  done
+  1  something failed
+  2  the arguments make no sense
+  3  the time given by --timeout was over too early
+  4  there is no such channel or event
+  5  the service cannot be reached";
+
+/// Works with channels and events of the AIS Event Service
+///
+/// Names, patterns and filters are bytes: in arguments and in what is shown, \\ stands for a
+/// backslash and \n, \r, \t, \0, \xNN for bytes that cannot be typed. The daemon is found as by any
+/// program, see libSaEvt(3).
+#[derive(Debug, Parser)]
+#[command(name = "saevt", version, after_help = STATUSES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) general: General,
+    #[command(subcommand)]
+    pub(super) task: Task,
+}
+
+/// What all commands understand.
+#[derive(Debug, Args)]
+pub(super) struct General {
+    /// Wait at most so long while the service is away or busy
+    #[arg(long, global = true, value_name = "TIME", default_value = "10s",
+        value_parser = text::duration)]
+    pub(super) wait: Duration,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    Watch(Box<Watch>),
+    Publish(Box<Publish>),
+    Unlink(Unlink),
+    Clear(Clear),
+    /// Shows the daemon in numbers
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Shown),
+    /// Shows all channels in numbers
+    #[command(after_help = CHANNELS_EXAMPLES)]
+    Channels(Shown),
+    /// Shows the programs that are connected, beside this one
+    ///
+    /// What waits for a program is in the queue of the daemon, and unread in memory that they
+    /// share. A program that has lost events was too slow.
+    #[command(after_help = CLIENTS_EXAMPLES)]
+    Clients(Shown),
+    Retained(Retained),
+    /// Shows the limits that are in force
+    ///
+    /// They are set in saevtd.conf(5).
+    #[command(after_help = LIMITS_EXAMPLES)]
+    Limits(Shown),
+    Bench(Bench),
+    /// Looks for what keeps the service from working, and says what to do
+    ///
+    /// Ends with status 1 if something is wrong; a warning is not.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(Shown),
+    Top(Top),
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  saevt doctor
+  saevt doctor --wait 1s --json";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  saevt bench --time 200ms
+  saevt bench --time 200ms --bytes 64 --bytes 4096 --subscribers 2
+  saevt bench --time 200ms --json";
+
+/// Measures throughput and latency of this installation
+///
+/// Publishes on a channel of its own, which it removes. Throughput is how many events go through
+/// without loss; latency is the time from before the publish call of an event to its receipt by a
+/// subscriber that waits, when nothing else is published.
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub(super) struct Bench {
+    /// Measure each figure for so long
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = text::duration)]
+    pub(super) time: Duration,
+    /// Bytes of data; give it more than once for more lines
+    #[arg(long, value_name = "NUMBER", default_values_t = [64, 1024, 65536])]
+    pub(super) bytes: Vec<u32>,
+    /// Subscribers for throughput
+    #[arg(long, value_name = "NUMBER", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(super) subscribers: u16,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  saevt top
+  saevt top --every 500ms
+
+Keys: arrows move, Tab goes from channels to clients, s sorts by the next column, r turns the order
+round, Enter shows a channel alone, Esc goes back, p pauses, q ends.";
+
+/// Shows channels and clients as they change: rates, losses, the slowest clients
+#[derive(Debug, Args)]
+#[command(after_help = TOP_EXAMPLES)]
+pub(super) struct Top {
+    /// Look again after so long
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    pub(super) every: Duration,
+}
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  saevt status
+  saevt status --json";
+
+const CHANNELS_EXAMPLES: &str = "\
+Examples:
+  saevt channels
+  saevt channels --json
+
+Columns: open instances, those that may publish and subscribe, events since the daemon started,
+retained events and their bytes, lost-events since the daemon started, when the channel was made.";
+
+const CLIENTS_EXAMPLES: &str = "\
+Examples:
+  saevt clients
+  saevt clients --json
+
+Columns: process, user, program, open channels, subscriptions, events published, events and bytes
+in the queue of the daemon, bytes unread in shared memory, lost-events, bytes of shared memory.";
+
+const LIMITS_EXAMPLES: &str = "\
+Examples:
+  saevt limits
+  saevt limits --json";
+
+/// How something is shown.
+#[derive(Debug, Args)]
+pub(super) struct Shown {
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const RETAINED_EXAMPLES: &str = "\
+Examples:
+  saevt retained safChnl=kitchen
+  saevt retained safChnl=kitchen --json";
+
+/// Shows what a channel retains, the most urgent first
+///
+/// The data are shown by `saevt watch --retained`.
+#[derive(Debug, Args)]
+#[command(after_help = RETAINED_EXAMPLES)]
+pub(super) struct Retained {
+    /// The channel
+    #[arg(value_name = "CHANNEL", value_parser = name())]
+    pub(super) channel: Name,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  saevt watch safChnl=kitchen
+  saevt watch safChnl=kitchen --filter exact:oven --count 1
+  saevt watch safChnl=kitchen --retained
+  saevt watch safChnl=kitchen safChnl=hall --json --timeout 1s
+  saevt watch safChnl=kitchen --format '{time} {pattern1}: {data}' --count 2
+  saevt watch safChnl=kitchen --count 1 --exec 'echo \"$SAEVT_PATTERN_1: $(cat)\"'
+
+A filter is prefix:BYTES, suffix:BYTES, exact:BYTES or any. The first one is for the first pattern
+of an event, and so on; all of them must match.
+
+A format has {time}, {date}, {ns}, {channel}, {id}, {priority}, {publisher}, {patterns},
+{pattern1}, {pattern2}, ..., {retention}, {bytes}, {data}, {hex}; {{ and }} are braces.
+
+A command of --exec runs in sh with the data on its standard input and SAEVT_TYPE (event or lost),
+SAEVT_CHANNEL, SAEVT_ID, SAEVT_PRIORITY, SAEVT_PUBLISHER, SAEVT_PUBLISHED_NS, SAEVT_RETENTION_NS,
+SAEVT_BYTES, SAEVT_PATTERNS (their number) and SAEVT_PATTERN_1, SAEVT_PATTERN_2, ... in its
+environment, escaped as shown.";
+
+/// Shows the events of channels as they come
+///
+/// What is retained comes first. A line that says LOST tells that some events may have been lost,
+/// because this program or whoever reads its output was too slow, or the daemon was replaced.
+#[derive(Debug, Args)]
+#[command(after_help = WATCH_EXAMPLES)]
+pub(super) struct Watch {
+    /// Channels, which are made if they do not exist
+    #[arg(required = true, value_name = "CHANNEL", value_parser = name())]
+    pub(super) channels: Vec<Name>,
+    /// Take only what matches: prefix:BYTES, suffix:BYTES, exact:BYTES or any
+    #[arg(short, long = "filter", value_name = "FILTER", value_parser = filter())]
+    pub(super) filters: Vec<Filter>,
+    /// How to show an event
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "hex", "exec"])]
+    pub(super) format: Option<String>,
+    /// Show each event as an object of JSON on a line of its own
+    #[arg(long, conflicts_with_all = ["hex", "exec"])]
+    pub(super) json: bool,
+    /// Show the data of each event in hexadecimal digits below it
+    #[arg(long, conflicts_with = "exec")]
+    pub(super) hex: bool,
+    /// End after so many events
+    #[arg(short = 'n', long, value_name = "NUMBER", value_parser = at_least_one())]
+    pub(super) count: Option<u64>,
+    /// End after this time: with status 3 if it brought fewer events than wanted, or none
+    #[arg(short, long, value_name = "TIME", value_parser = text::duration)]
+    pub(super) timeout: Option<Duration>,
+    /// Run a command for each event instead of showing it
+    #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
+    pub(super) exec: Option<String>,
+    /// Commands that run at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "exec",
+        value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) jobs: u16,
+    /// Take what is retained now, and end
+    #[arg(long, conflicts_with = "timeout")]
+    pub(super) retained: bool,
+    /// Do not make channels that do not exist
+    #[arg(long)]
+    pub(super) no_create: bool,
+}
+
+const PUBLISH_EXAMPLES: &str = "\
+Examples:
+  saevt publish safChnl=kitchen --pattern oven 'dinner is ready'
+  saevt publish safChnl=kitchen --pattern oven --pattern door --priority 0 --retain 10s
+  saevt publish safChnl=kitchen --pattern fridge --publisher cook --file /etc/hostname
+  date | saevt publish safChnl=kitchen --pattern clock -
+  printf 'one\\ntwo\\n' | saevt publish safChnl=kitchen --lines -
+  saevt publish safChnl=kitchen --repeat 3 --rate 10 'still open'";
+
+/// Publishes events
+///
+/// The identifier of each event is printed. An event that has none of DATA, --file and - is without
+/// data.
+#[derive(Debug, Args)]
+#[command(after_help = PUBLISH_EXAMPLES)]
+pub(super) struct Publish {
+    /// The channel, which is made if it does not exist
+    #[arg(value_name = "CHANNEL", value_parser = name())]
+    pub(super) channel: Name,
+    /// The data, byte for byte; - reads them from standard input
+    #[arg(value_name = "DATA", conflicts_with = "file")]
+    pub(super) data: Option<std::ffi::OsString>,
+    /// Add a pattern
+    #[arg(short, long = "pattern", value_name = "PATTERN", value_parser = pattern())]
+    pub(super) patterns: Vec<Vec<u8>>,
+    /// Priority, from 0, the highest, to 3
+    #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = priority)]
+    pub(super) priority: Priority,
+    /// Keep the event for later subscribers, for a time such as 10s, or forever
+    #[arg(short, long, value_name = "TIME", value_parser = retention)]
+    pub(super) retain: Option<Duration>,
+    /// Say who publishes
+    #[arg(long, value_name = "NAME", value_parser = publisher())]
+    pub(super) publisher: Option<Name>,
+    /// Read the data from a file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) file: Option<PathBuf>,
+    /// Publish each line of the file or of standard input as an event
+    #[arg(long)]
+    pub(super) lines: bool,
+    /// Publish each event so many times
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = at_least_one())]
+    pub(super) repeat: u64,
+    /// Publish at most so many events in a second
+    #[arg(long, value_name = "NUMBER", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Do not print identifiers
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+    /// Do not make a channel that does not exist
+    #[arg(long)]
+    pub(super) no_create: bool,
+}
+
+const UNLINK_EXAMPLES: &str = "\
+Examples:
+  saevt unlink safChnl=kitchen";
+
+/// Removes the name of a channel
+///
+/// Programs that have the channel open go on with it. The next one that opens the name makes
+/// another channel. What is retained goes with the last who has it open.
+#[derive(Debug, Args)]
+#[command(after_help = UNLINK_EXAMPLES)]
+pub(super) struct Unlink {
+    /// The channel
+    #[arg(value_name = "CHANNEL", value_parser = name())]
+    pub(super) channel: Name,
+}
+
+const CLEAR_EXAMPLES: &str = "\
+Examples:
+  id=$(saevt publish safChnl=kitchen --retain 1m 'the cake is in the oven')
+  saevt clear safChnl=kitchen \"$id\"";
+
+/// Ends the retention of events
+#[derive(Debug, Args)]
+#[command(after_help = CLEAR_EXAMPLES)]
+pub(super) struct Clear {
+    /// The channel
+    #[arg(value_name = "CHANNEL", value_parser = name())]
+    pub(super) channel: Name,
+    /// Identifiers of events, as `publish`, `watch` and `retained` show them
+    #[arg(required = true, value_name = "ID",
+        value_parser = clap::value_parser!(u64).range(1001..))]
+    pub(super) ids: Vec<u64>,
+}
+
+/// The time between two looks: not so short that looking is all that happens.
+fn interval(argument: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(3600);
+    let time = text::duration(argument)?;
+    if (LEAST..=MOST).contains(&time) { Ok(time) } else { Err("use 100ms to 1h".to_owned()) }
+}
+
+fn at_least_one() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..)
+}
+
+/// A name that a channel can have.
+fn name() -> impl TypedValueParser<Value = Name> {
+    OsStringValueParser::new().try_map(|argument| match octets(&argument, Name::OCTETS_MAX)? {
+        octets if octets.is_empty() => Err("a channel has a name; give one".to_owned()),
+        octets => Name::new(&octets).map_err(|error| error.to_string()),
+    })
+}
+
+fn publisher() -> impl TypedValueParser<Value = Name> {
+    OsStringValueParser::new().try_map(|argument| {
+        let octets = octets(&argument, Name::OCTETS_MAX)?;
+        Name::new(&octets).map_err(|error| error.to_string())
+    })
+}
+
+fn pattern() -> impl TypedValueParser<Value = Vec<u8>> {
+    OsStringValueParser::new().try_map(|argument| text::unescape(&argument))
+}
+
+fn filter() -> impl TypedValueParser<Value = Filter> {
+    OsStringValueParser::new().try_map(|argument| filter_of(&argument))
+}
+
+/// Octets of an argument, at most so many.
+fn octets(argument: &OsStr, most: usize) -> Result<Vec<u8>, String> {
+    let octets = text::unescape(argument)?;
+    if octets.len() > most {
+        return Err(format!("it has {} bytes, and {most} are allowed", octets.len()));
+    }
+    Ok(octets)
+}
+
+fn filter_of(argument: &OsStr) -> Result<Filter, String> {
+    let bytes = argument.as_bytes();
+    let (kind, rest) = match bytes.iter().position(|byte| *byte == b':') {
+        Some(colon) => (&bytes[..colon], Some(&bytes[colon + 1..])),
+        None => (bytes, None),
+    };
+    let kind = match (kind, rest) {
+        (b"prefix", Some(_)) => FilterKind::Prefix,
+        (b"suffix", Some(_)) => FilterKind::Suffix,
+        (b"exact", Some(_)) => FilterKind::Exact,
+        (b"any", None) => FilterKind::PassAll,
+        _ => return Err("write prefix:BYTES, suffix:BYTES, exact:BYTES or any".to_owned()),
+    };
+    let bytes = text::unescape(OsStr::from_bytes(rest.unwrap_or_default()))?;
+    Ok(Filter { kind, bytes })
+}
+
+fn priority(argument: &str) -> Result<Priority, String> {
+    let number = argument.parse::<u8>().ok();
+    let priority = number.and_then(|number| Priority::new(number).ok());
+    priority.ok_or_else(|| "write 0 for the highest, 1, 2, or 3 for the lowest".to_owned())
+}
+
+fn retention(argument: &str) -> Result<Duration, String> {
+    match argument {
+        "forever" => Ok(Duration::MAX),
+        _ => match text::duration(argument) {
+            Ok(Duration::ZERO) => Err("write a time above zero, or leave the option out".into()),
+            other => other.map_err(|fix| format!("{fix}, or forever")),
+        },
+    }
+}
+
+fn rate(argument: &str) -> Result<f64, String> {
+    let rate = argument.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+    rate.ok_or_else(|| "write a number of events in a second, such as 100 or 0.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn filters_are_a_kind_and_bytes() {
+        let filter = |text: &str| filter_of(OsStr::new(text));
+        assert_eq!(filter("prefix:ov"), Ok(Filter::prefix("ov")));
+        assert_eq!(filter("suffix:a:b"), Ok(Filter::suffix("a:b")));
+        assert_eq!(filter("exact:"), Ok(Filter::exact("")));
+        assert_eq!(filter("exact:oven\\0"), Ok(Filter::exact("oven\0")));
+        assert_eq!(filter("any"), Ok(Filter::pass_all()));
+        for wrong in ["", "oven", "any:x", "Prefix:x", "exact", "exact:\\q"] {
+            assert!(filter(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_retention_of_nothing_is_no_retention() {
+        assert_eq!(retention("forever"), Ok(Duration::MAX));
+        assert_eq!(retention("10s"), Ok(Duration::from_secs(10)));
+        assert!(retention("0").is_err() && retention("for ever").is_err());
+    }
+}

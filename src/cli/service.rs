@@ -1,0 +1,44 @@
+//! Reaching the service and its channels.
+
+use super::arguments::General;
+use super::failure::{Failure, Status};
+use SaEvt::api::{Channel, Connection, Error, Name, Opening, patiently};
+
+/// Connects, waiting for the daemon as long as the user does.
+pub(super) fn connect(general: &General) -> Result<Connection, Failure> {
+    Connection::open_within(general.wait)
+        .map_err(|error| Failure::of("cannot connect to the service", error))
+}
+
+/// Opens a channel for what `prepare` says. It is made if it does not exist, if that is wanted.
+///
+/// A name that cannot be created may be there nevertheless, made by a program of an old release.
+pub(super) fn open(
+    connection: &Connection,
+    name: &Name,
+    create: bool,
+    general: &General,
+    prepare: impl Fn(Opening<'_>) -> Opening<'_>,
+) -> Result<Channel, Failure> {
+    let opening = || prepare(connection.channel(name.octets()).within(general.wait));
+    let shown = super::text::escape(name.octets());
+    let what = format!("cannot open the channel {shown}");
+    let dns = connection.limits().is_ok_and(|limits| limits.channel_names_are_dns);
+    let creatable = name.is_channel_dn() || !dns;
+    let opening = if create && creatable { opening().create() } else { opening() };
+    let outcome = patiently(general.wait, || opening.open());
+    outcome.map_err(|error| match error {
+        Error::NotExist if create => Failure::new(
+            Status::NotThere,
+            format!(
+                "{what}: there is none, and only names that begin with safChnl= can be made; \
+                try safChnl={shown}"
+            ),
+        ),
+        Error::NotExist => Failure::new(
+            Status::NotThere,
+            format!("{what}: there is none; `saevt channels` lists those that exist"),
+        ),
+        error => Failure::of(what, error),
+    })
+}

@@ -1,0 +1,120 @@
+//! What the tool refuses, and that its help is true.
+
+use crate::bed::Bed;
+use crate::tool::{CHANNEL, Running, TOOL, run, run_with, tool, watched, with_daemon};
+use nix::sys::signal::Signal;
+use std::process::Stdio;
+
+#[test]
+fn what_makes_no_sense_is_told_in_one_line_and_nothing_is_done() {
+    with_daemon(|bed| {
+        let wrong: [(&[&str], &str); 17] = [
+            (&[], "`saevt --help`"),
+            (&["wach", CHANNEL], "`saevt --help`"),
+            (&["watch"], "`saevt watch --help`"),
+            (&["watch", ""], "a channel has a name"),
+            (&["watch", &"x".repeat(257)], "it has 257 bytes, and 256 are allowed"),
+            (&["watch", CHANNEL, "--filter", "oven"], "write prefix:BYTES"),
+            (&["watch", CHANNEL, "--format", "{what}"], "there is no {what}"),
+            (&["watch", CHANNEL, "--count", "0"], "--count"),
+            (&["watch", CHANNEL, "--timeout", "soon"], "write 10s"),
+            (&["watch", CHANNEL, "--json", "--hex"], "--hex"),
+            (&["watch", CHANNEL, "--jobs", "2"], "--exec"),
+            (&["publish", CHANNEL, "--priority", "4"], "write 0 for the highest"),
+            (&["publish", CHANNEL, "--retain", "0s"], "above zero"),
+            (&["publish", CHANNEL, "--rate=-1"], "--rate"),
+            (&["publish", CHANNEL, "--lines"], "--file FILE or -"),
+            (&["publish", CHANNEL, "x", "--file", "y"], "--file"),
+            (&["clear", CHANNEL, "1000"], "<ID>"),
+        ];
+        for (arguments, fix) in wrong {
+            let run = run(bed, arguments);
+            assert_eq!(run.output, "", "{arguments:?}");
+            let complaint = run.complaint(2);
+            assert!(complaint.contains(fix), "{arguments:?}: {complaint}");
+        }
+        run(bed, &["watch", CHANNEL, "--no-create", "-n1"]).complaint(4);
+    });
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    with_daemon(|bed| {
+        let complaint = run(bed, &["publish", CHANNEL, "--file", "/no/\x1bfile"]).complaint(1);
+        assert!(complaint.starts_with("--file: cannot open /no/\\x1bfile: "), "{complaint}");
+    });
+}
+
+#[test]
+fn without_a_daemon_the_tool_waits_as_long_as_it_is_told_to() {
+    watched(|| {
+        let bed = Bed::new();
+        for arguments in [["watch", CHANNEL], ["publish", CHANNEL], ["unlink", CHANNEL]] {
+            let run = run(&bed, &[&arguments[..], &["--wait", "20ms"]].concat());
+            let complaint = run.complaint(5);
+            assert!(complaint.starts_with("cannot connect to the service: "), "{complaint}");
+        }
+    });
+}
+
+/// Every example of every command: the lines below `Examples:` in its help.
+fn examples(bed: &Bed) -> Vec<String> {
+    let help = run(bed, &["--help"]).ok();
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let commands: Vec<_> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(commands.len() > 10, "{commands:?}");
+    let mut examples = Vec::new();
+    for command in commands.iter().filter(|command| **command != "help") {
+        let help = run(bed, &[command, "--help"]).ok();
+        let (_, rest) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{command}"));
+        let lines = rest.lines().take_while(|line| line.starts_with("  "));
+        let of_command: Vec<_> = lines.map(|line| line.trim().to_owned()).collect();
+        assert!(!of_command.is_empty(), "{command}");
+        // Lines of one example may build on each other.
+        if of_command.iter().any(|line| line.starts_with("id=")) {
+            examples.push(of_command.join("\n"));
+        } else {
+            examples.extend(of_command);
+        }
+    }
+    examples
+}
+
+#[test]
+fn every_example_of_the_help_works_when_it_is_pasted() {
+    with_daemon(|bed| {
+        // What the examples find: a kitchen where something goes on, and stays.
+        for pattern in ["oven", "fridge"] {
+            let arguments = ["publish", "safChnl=kitchen", "-p", pattern, "--retain", "1h", "x"];
+            run(bed, &arguments).ok();
+        }
+        let directory = std::path::Path::new(TOOL).parent().unwrap().display();
+        let path = format!("{directory}:{}", std::env::var("PATH").unwrap());
+        for example in examples(bed) {
+            if example.starts_with("saevt top") {
+                // The only one that needs a terminal; it has a test of its own.
+                continue;
+            }
+            let mut shell = std::process::Command::new("bash");
+            let of_tool = tool(bed, [] as [&str; 0]);
+            for (name, value) in of_tool.get_envs().filter_map(|(n, v)| Some((n, v?))) {
+                shell.env(name, value);
+            }
+            shell.env("PATH", &path).args(["-ec", &example]);
+            shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            if example == "saevt watch safChnl=kitchen" {
+                let mut running = Running::start(&mut shell);
+                assert!(running.line().contains("[oven]"), "{example}");
+                running.process.signal(Signal::SIGTERM);
+                continue;
+            }
+            if example.starts_with("saevt unlink") {
+                run(bed, &["publish", "safChnl=kitchen"]).ok();
+            }
+            run_with(&mut shell, b"").ok();
+            let arguments = ["publish", "safChnl=kitchen", "-p", "oven", "--retain", "1h", "x"];
+            run(bed, &arguments).ok();
+        }
+    });
+}
