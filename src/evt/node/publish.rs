@@ -109,12 +109,13 @@ impl Node {
         }
         let number = self.scratch.takers.len();
         let split = number > batch.max(1) as usize;
+        let outward = self.goes_out(source, retained);
         let mut scratch = std::mem::take(&mut self.scratch.data);
         let deadline = now.after(publication.retention);
         let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
         let ready = if retained {
             passage.record(windows).map(|record| self.retain(source, record, deadline))
-        } else if split {
+        } else if split || outward {
             passage.record(windows).map(|_| ())
         } else if number > 1 {
             // One copy for all, so that the publisher cannot show different bytes to each.
@@ -122,12 +123,15 @@ impl Node {
         } else {
             Some(())
         };
+        if outward {
+            self.go_out(source.channel, passage.record.clone(), deadline);
+        }
         if split {
             self.scratch.data = scratch;
             self.begin_fan_out(process, passage.record, deadline);
             return Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) });
         }
-        if number > 1 && !retained {
+        if number > 1 && passage.record.is_none() {
             passage.fetched = Some(scratch);
             scratch = Vec::new();
         }
@@ -168,7 +172,10 @@ impl Node {
             let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
             if let Some(record) = passage.record(windows) {
-                self.retain(source, record, deadline);
+                self.retain(source, Rc::clone(&record), deadline);
+                if self.clustered {
+                    self.go_out(source.channel, Some(record), deadline);
+                }
             }
         }
         let matches = self.find_takers(source.channel, attributes);
@@ -226,6 +233,11 @@ impl Node {
         let whole = bytes.next_multiple_of(Credit::UNIT);
         self.ledger.take_back(source.user, account, 1, whole);
         Ok(())
+    }
+
+    /// Whether other nodes must hear of a publication.
+    fn goes_out(&self, source: Source, retained: bool) -> bool {
+        self.channels[source.channel].remote || (retained && self.clustered)
     }
 
     fn retain(&mut self, source: Source, record: Rc<EventRecord>, deadline: Time) {
