@@ -17,6 +17,8 @@
 //! With [`Order::Total`] messages to ranges, and the coming and going of members, are besides heard
 //! in the same order by all members that stay together.
 
+pub mod sim;
+
 use std::io;
 use std::os::fd::BorrowedFd;
 

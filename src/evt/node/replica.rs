@@ -49,8 +49,8 @@ impl Gathered {
 }
 
 impl Node {
-    /// From now on publications, opened and closed instances and ended retentions are gathered; the driver
-    /// takes them after every call.
+    /// From now on publications, opened and closed instances and ended retentions are
+    /// gathered; the driver takes them after every call.
     pub fn join_cluster(&mut self) {
         self.clustered = true;
     }
