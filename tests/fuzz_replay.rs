@@ -16,7 +16,7 @@ use SaEvt::link::record::{IN_HEADER, InHeader, OUT_HEADER, OutHeader};
 use SaEvt::node::config::Config;
 use SaEvt::node::entry;
 use SaEvt::sys::socket;
-use SaEvt::wire::{Body, Reply, Request};
+use SaEvt::wire::{Body, Reply, Request, peer};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
@@ -107,6 +107,7 @@ fn requests() {
 fn the_kept_messages_are_messages() {
     assert!(corpus("request").iter().all(|bytes| Request::decode(bytes).is_ok()));
     assert!(corpus("reply").iter().all(|bytes| Reply::decode(bytes).is_ok()));
+    assert!(corpus("peer").iter().all(|bytes| peer::decode(bytes).is_ok()));
 }
 
 #[test]
@@ -114,6 +115,15 @@ fn replies() {
     feed("reply", 20_000, |bytes| {
         if let Ok(reply) = Reply::decode(bytes) {
             assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
+        }
+    });
+}
+
+#[test]
+fn packets_of_other_nodes() {
+    feed("peer", 20_000, |bytes| {
+        if let Ok(packet) = peer::decode(bytes) {
+            assert_eq!(peer::decode(&peer::encode(&packet)), Ok(packet));
         }
     });
 }

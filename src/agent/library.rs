@@ -66,8 +66,8 @@ impl Completions {
 }
 
 /// The descriptor that programs wait on: an epoll set over the doorbell, the control socket's end,
-/// the retry timer, and an eventfd that is raised while something unread remains. It is the set of the
-/// bell itself, if the node is there that gave it: a set in a set makes each wake-up dearer.
+/// the retry timer, and an eventfd that is raised while something unread remains. It is the set of
+/// the bell itself, if the node is there that gave it: a set in a set makes each wake-up dearer.
 ///
 /// The set is closed first: who is woken at the end looks again, and must not find it empty.
 #[derive(Debug)]

@@ -17,6 +17,10 @@ pub(super) struct Channel {
     pub(super) adopted: bool,
     /// What private services that have moved here call it, the newest last.
     pub(super) aliases: Vec<(u32, Incarnation)>,
+    /// Its other numbers in the cluster.
+    pub(super) lives: Vec<Incarnation>,
+    /// Programs on other nodes subscribe.
+    pub(super) remote: bool,
     /// Open instances.
     pub(super) openers: u64,
     /// Open instances that may publish.
@@ -25,6 +29,8 @@ pub(super) struct Channel {
     pub(super) subscribers: u64,
     /// Publications since the start.
     pub(super) publications: u64,
+    /// Those of them that came from other nodes.
+    pub(super) publications_of_others: u64,
     /// Lost-events handed out.
     pub(super) lost_events: u64,
     pub(super) index: Index,
@@ -39,10 +45,13 @@ impl Channel {
             linked: true,
             adopted: false,
             aliases: Vec::new(),
+            lives: Vec::new(),
+            remote: false,
             openers: 0,
             publishers: 0,
             subscribers: 0,
             publications: 0,
+            publications_of_others: 0,
             lost_events: 0,
             index: Index::new(hasher),
             retention: RetentionStore::new(hasher),

@@ -4,6 +4,7 @@
 mod account;
 pub mod attributes;
 mod channel;
+pub mod cluster;
 pub mod error;
 pub mod filter;
 pub mod ids;

@@ -97,6 +97,12 @@ impl RetentionStore {
         })
     }
 
+    /// The retained event of this id.
+    pub(super) fn entry(&self, id: EventId) -> Option<&Retained> {
+        let (priority, serial) = self.by_id.get(&id)?;
+        self.levels[priority.index()].get(serial)
+    }
+
     /// Adds an event; `serial` is above that of every event added before. The id must be new.
     pub(super) fn insert(&mut self, serial: u64, retained: Retained) {
         let priority = retained.record.priority;

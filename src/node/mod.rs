@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)] // A driver.
 
 mod arrival;
+pub mod carriage;
 mod client;
 pub mod config;
 mod departure;

@@ -24,6 +24,7 @@
 pub mod corosync;
 pub mod local;
 mod roster;
+pub mod sim;
 pub mod tipc;
 
 use std::io;

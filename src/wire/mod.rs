@@ -1,10 +1,14 @@
-//! The byte form of what agent and node say to each other on the control socket.
+//! The byte form of what agent and node say to each other on the control socket, and of what nodes
+//! say to each other (`peer`).
 //!
-//! Little-endian, fixed-width numbers, lengths checked. Each message begins with its kind (u16),
-//! a reserved u16 and the request's id (u32; 0 where no reply is wanted).
+//! Little-endian, fixed-width numbers, lengths checked. Each message of the socket begins
+//! with its kind (u16), a reserved u16 and the request's id (u32; 0 where no reply is wanted).
 #![forbid(unsafe_code)]
 
 mod bytes;
+pub mod peer;
+mod peer_state;
+pub mod pieces;
 pub mod reply;
 pub mod request;
 pub mod status;

@@ -220,7 +220,8 @@ fn overflow() -> Outcome {
     // A round trip behind them: they have arrived.
     program.ok("open l d pc 60000");
     subscriber.ok("dispatch l all");
-    subscriber.expect("ready l", "no");
+    // A ring that came late makes it readable once more for nothing.
+    subscriber.ok("dispatch l all");
     let notices = subscriber.finish();
     assert_eq!(notices.first().map(String::as_str), Some("lost 1"), "it is the most urgent");
     assert_eq!(notices.iter().filter(|notice| *notice == "lost 1").count(), 1);

@@ -14,6 +14,7 @@ mod interface;
 mod moved;
 mod open;
 mod publish;
+mod replica;
 mod restore;
 mod route;
 mod spread;
@@ -26,6 +27,7 @@ pub use interface::{
     Change, Cost, Data, Delivery, Drained, Fact, Fault, Genesis, Identity, ProcessKey, Publication,
     Target, What, Windows,
 };
+pub use replica::Outward;
 
 use super::account::{Account, Ledger, Numbers};
 use super::channel::Channel;
@@ -36,6 +38,7 @@ use super::spares::Spares;
 use super::subscription::Instance;
 use super::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Limits, Name, SubscriptionNo};
 use foldhash::fast::FixedState;
+use replica::Gathered;
 use route::Route;
 use spread::FanOut;
 use std::collections::{BTreeMap, HashMap};
@@ -118,6 +121,9 @@ pub struct Node {
     spares: Spares,
     /// Publications with takers left, in publish order.
     fan_outs: Vec<FanOut>,
+    /// Whether others must hear of what happens here.
+    clustered: bool,
+    gathered: Gathered,
 }
 
 impl Node {
@@ -148,6 +154,8 @@ impl Node {
             scratch: Scratch::default(),
             spares: Spares::default(),
             fan_outs: Vec::new(),
+            clustered: false,
+            gathered: Gathered::default(),
         }
     }
 
@@ -267,12 +275,19 @@ impl Node {
         id: EventId,
     ) -> Result<(), Error> {
         let key = self.instance_key(process, instance).ok_or(Error::BadHandle)?;
-        let channel = &mut self.channels[self.instances[key].channel];
+        self.end_retention(self.instances[key].channel, id)
+    }
+
+    fn end_retention(&mut self, channel: u32, id: EventId) -> Result<(), Error> {
+        let channel = &mut self.channels[channel];
         let (serial, retained) = channel.retention.remove(id).ok_or(Error::NotExist)?;
         self.deadlines.remove(retained.deadline, serial);
         self.ledger.release(retained.user, retained.record.bytes());
         let incarnation = channel.incarnation;
         self.changes.push(Change::RetentionEnded { incarnation, id });
+        if self.clustered {
+            self.gathered.end(id);
+        }
         Ok(())
     }
 
@@ -289,6 +304,9 @@ impl Node {
         while let Some((channel, priority, serial)) = self.deadlines.lapse(now) {
             if let Some(retained) = self.channels[channel].retention.remove_at(priority, serial) {
                 self.ledger.release(retained.user, retained.record.bytes());
+                if self.clustered {
+                    self.gathered.end(retained.record.id);
+                }
                 lapsed += 1;
             }
         }

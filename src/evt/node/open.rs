@@ -221,6 +221,9 @@ impl Node {
         owner.slots[number.slot() as usize] = key;
         owner.instances += 1;
         self.channels[channel].enter(flags);
+        if self.clustered {
+            self.gathered.touch(self.channels[channel].incarnation);
+        }
         Ok(key)
     }
 
@@ -254,6 +257,9 @@ impl Node {
             owner.account.filter_bytes -= subscription.filters.cost_bytes();
         }
         channel.leave(instance.flags);
+        if self.clustered {
+            self.gathered.touch(channel.incarnation);
+        }
         self.delete_if_over(instance.channel);
     }
 
@@ -268,7 +274,7 @@ impl Node {
         Ok(())
     }
 
-    fn unlink(&mut self, key: u32) {
+    pub(super) fn unlink(&mut self, key: u32) {
         let channel = &mut self.channels[key];
         channel.linked = false;
         let incarnation = channel.incarnation;
@@ -288,12 +294,22 @@ impl Node {
         for alias in &channel.aliases {
             self.aliases.remove(alias);
         }
+        for life in &channel.lives {
+            self.incarnations.remove(life);
+        }
         self.work += channel.retention.events();
         for (serial, retained) in channel.retention.iter() {
             self.deadlines.remove(retained.deadline, serial);
             self.ledger.release(retained.user, retained.record.bytes());
+            if self.clustered {
+                self.gathered.end(retained.record.id);
+            }
         }
         self.changes.push(Change::ChannelDeleted { incarnation: channel.incarnation });
+        let published = channel.publications - channel.publications_of_others;
+        if self.clustered && published > 0 {
+            self.gathered.delete(channel.incarnation, published);
+        }
         true
     }
 }

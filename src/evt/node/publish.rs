@@ -154,7 +154,8 @@ impl Node {
             self.spend(process, source, publication)?;
         }
         let number = self.scratch.takers.len() as u32;
-        if !retained && number <= batch {
+        let outward = self.goes_out(source, retained);
+        if !retained && !outward && number <= batch {
             let takers = std::mem::take(&mut self.scratch.takers);
             match takers[..] {
                 [] => {}
@@ -169,6 +170,9 @@ impl Node {
         let record = passage.record(&mut self.spares, windows);
         if let (Some(record), true) = (&record, retained) {
             self.retain(source, Rc::clone(record), deadline);
+        }
+        if outward {
+            self.go_out(source.channel, record.clone(), deadline);
         }
         if number > batch {
             self.begin_fan_out(process, record, deadline);
@@ -255,7 +259,10 @@ impl Node {
             let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
             if let Some(record) = passage.record(&mut self.spares, windows) {
-                self.retain(source, record, deadline);
+                self.retain(source, Rc::clone(&record), deadline);
+                if self.clustered {
+                    self.go_out(source.channel, Some(record), deadline);
+                }
             }
         }
         let matches = self.find_takers(source.channel, attributes);
@@ -300,6 +307,11 @@ impl Node {
         let whole = bytes.next_multiple_of(Credit::UNIT);
         self.ledger.take_back(source.user, account, 1, whole);
         Ok(())
+    }
+
+    /// Whether other nodes must hear of a publication.
+    fn goes_out(&self, source: Source, retained: bool) -> bool {
+        self.channels[source.channel].remote || (retained && self.clustered)
     }
 
     fn retain(&mut self, source: Source, record: Rc<EventRecord>, deadline: Time) {

@@ -124,6 +124,15 @@ impl Node {
         }
     }
 
+    /// The open instances of a channel that have a subscription. Cost: all open instances.
+    pub(super) fn subscribers_of(&self, channel: u32) -> Vec<u32> {
+        let of_it = self
+            .instances
+            .iter()
+            .filter(|(_, taker)| taker.channel == channel && !taker.subscriptions.is_empty());
+        of_it.map(|(key, _)| key).collect()
+    }
+
     /// Tells all who may have wanted an event that it is lost: one that a program published on
     /// `instance` and that cannot be taken. If it is retained, the credit it has spent is taken
     /// back. Unknown instance: ignored. Cost: all open instances.
@@ -141,11 +150,7 @@ impl Node {
         let Some(key) = self.instance_key(process, instance) else { return Cost::default() };
         let channel = self.instances[key].channel;
         self.channels[channel].publications += 1;
-        let takers = self
-            .instances
-            .iter()
-            .filter(|(_, taker)| taker.channel == channel && !taker.subscriptions.is_empty());
-        let takers: Vec<u32> = takers.map(|(key, _)| key).collect();
+        let takers = self.subscribers_of(channel);
         takers.iter().for_each(|taker| self.lose(*taker, now, windows));
         Cost { matches: self.instances.len() as u32, enqueues: takers.len() as u32, waits: 0 }
     }

@@ -97,8 +97,13 @@ impl Node {
         if !self.follows(owner, publication)? {
             return Ok(None);
         }
+        let channel = &mut self.channels[channel];
+        if channel.remote {
+            // Other nodes get it too.
+            return Ok(None);
+        }
         self.publications += 1;
-        self.channels[channel].publications += 1;
+        channel.publications += 1;
         Ok(Some(taker))
     }
 

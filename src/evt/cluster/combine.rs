@@ -1,0 +1,198 @@
+//! What the members of a new view know, brought together by its sequencer.
+
+use super::directory::Directory;
+use super::message::{Body, Forward, Install, Life, Ordered, Place, Report, State, ViewId};
+use super::views::Proposal;
+use super::{Cluster, Plant, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Members that were in one view before: they know the same, up to the last few operations.
+#[derive(Debug)]
+struct Group {
+    members: BTreeSet<Life>,
+    /// The one that has applied most.
+    donor: Life,
+}
+
+/// The members whose knowledge counts, in groups. Where some were in a cluster already, what others
+/// have left from before their start does not.
+fn groups(reports: &BTreeMap<Life, Report>, own: Life) -> Vec<Group> {
+    let mut by_view: BTreeMap<ViewId, BTreeSet<Life>> = BTreeMap::new();
+    for (life, report) in reports.iter().filter(|(_, report)| !report.cold) {
+        if let Some(prior) = report.prior {
+            by_view.entry(prior).or_default().insert(*life);
+        }
+    }
+    let sets: Vec<BTreeSet<Life>> = if by_view.is_empty() {
+        let filled = reports.iter().filter(|(_, report)| !report.empty);
+        filled.map(|(life, _)| BTreeSet::from([*life])).collect()
+    } else {
+        by_view.into_values().collect()
+    };
+    let group = |members: BTreeSet<Life>| {
+        let applied = |life: &Life| reports.get(life).map_or(0, |report| report.applied);
+        let donor = members.iter().copied().max_by_key(|life| (applied(life), *life == own));
+        donor.map(|donor| Group { members, donor })
+    };
+    sets.into_iter().filter_map(group).collect()
+}
+
+/// What a view begins with.
+struct Union {
+    directory: Directory,
+    /// Members whose directory is this one when they have applied what they lack.
+    same: BTreeSet<Life>,
+    /// Members that contribute.
+    counted: BTreeSet<Life>,
+    removed: Vec<Place>,
+}
+
+impl Cluster {
+    /// Goes on with the proposal when everything it waits for has come.
+    pub(super) fn combine(&mut self, world: &mut World<'_>) {
+        let Some(proposal) = self.proposal.as_ref() else { return };
+        if proposal.reports.len() < proposal.members.len() {
+            return;
+        }
+        let groups = groups(&proposal.reports, self.own);
+        if let Some(group) = groups.iter().find(|group| group.members.contains(&self.own)) {
+            let ahead = proposal.reports.get(&group.donor).filter(|_| group.donor != self.own);
+            if let Some(ahead) = ahead.map(|report| report.suffix.clone()) {
+                // This node is behind in its own group: then it is so no more.
+                self.apply_missing(&ahead, world);
+                let report = self.report(self.promised);
+                if let Some(proposal) = self.proposal.as_mut() {
+                    proposal.reports.insert(self.own, report);
+                }
+                return self.combine(world);
+            }
+        }
+        let alone = groups.len() == 1 && groups[0].members.contains(&self.own);
+        let Some(proposal) = self.proposal.as_mut() else { return };
+        if !alone {
+            let donors = groups.iter().map(|group| group.donor).filter(|donor| *donor != self.own);
+            let unasked: Vec<Life> =
+                donors.filter(|donor| proposal.fetching.insert(*donor)).collect();
+            let view = proposal.view;
+            unasked.into_iter().for_each(|donor| self.push_to(donor, Body::Fetch(view)));
+        }
+        let all = |proposal: &Proposal| proposal.states.len() == proposal.fetching.len();
+        if let Some(proposal) = self.proposal.take_if(|proposal| all(proposal)) {
+            self.begin(proposal, &groups, world);
+        }
+    }
+
+    fn begin(&mut self, proposal: Proposal, groups: &[Group], world: &mut World<'_>) {
+        let union = self.unite(&proposal, groups);
+        let plan = self.plan(&proposal);
+        let serving = proposal.reports.values().any(|report| report.serving);
+        let serve = serving || self.may_serve(proposal.members.len(), world.now);
+        self.sequenced += 1;
+        let priors = proposal.reports.iter();
+        let priors: BTreeMap<Life, ViewId> =
+            priors.filter_map(|(life, report)| Some((*life, report.prior?))).collect();
+        let mut own = None;
+        for life in &proposal.members {
+            let group = groups.iter().find(|group| group.members.contains(life));
+            let directory = (!union.same.contains(life)).then(|| Box::new(union.directory.clone()));
+            let install = Install {
+                view: proposal.view,
+                serve,
+                members: proposal.members.clone(),
+                priors: priors.clone(),
+                base: self.sequenced,
+                missing: group.map_or_else(Vec::new, |group| missing(&proposal, group, *life)),
+                directory,
+                void: !union.counted.contains(life),
+                removed: union.removed.clone(),
+                plan: plan.clone(),
+            };
+            if *life == self.own {
+                own = Some(install);
+                continue;
+            }
+            self.push_to(*life, Body::Install(Box::new(install)));
+            if let Some(peer) = self.peer_of(*life).and_then(|key| self.peers.get_mut(&key)) {
+                peer.synced = true;
+            }
+        }
+        if let Some(install) = own {
+            self.install(install, world);
+        }
+    }
+
+    fn unite(&self, proposal: &Proposal, groups: &[Group]) -> Union {
+        let own = self.state();
+        let state = |group: &Group| {
+            if group.members.contains(&self.own) {
+                Some(&own)
+            } else {
+                proposal.states.get(&group.donor)
+            }
+        };
+        let states: Vec<&State> = groups.iter().filter_map(state).collect();
+        let keep_all = self.settings.has(Plant::Resurrect);
+        let merged = states.iter().map(|state| state.directory.clone());
+        let merged = merged.reduce(|one, other| Directory::merge(&one, &other, keep_all));
+        let directory = merged.unwrap_or_default();
+        let mut same = BTreeSet::new();
+        for (group, state) in groups.iter().zip(&states) {
+            if groups.len() == 1 || directory.is_same(&state.directory) {
+                same.extend(group.members.iter().copied());
+            }
+        }
+        let counted = groups.iter().flat_map(|group| group.members.iter().copied()).collect();
+        let removed = if keep_all { Vec::new() } else { removed(&directory, &states) };
+        Union { directory, same, counted, removed }
+    }
+
+    /// Who brings the events of lives that are gone to whom. What is retained of a member that is
+    /// there comes from itself.
+    fn plan(&self, proposal: &Proposal) -> Vec<Forward> {
+        let mut plan = Vec::new();
+        if self.settings.has(Plant::NoForward) {
+            return plan;
+        }
+        let reports = &proposal.reports;
+        let owners: BTreeSet<Life> =
+            reports.values().flat_map(|report| report.have.keys().copied()).collect();
+        for owner in owners.into_iter().filter(|owner| !proposal.members.contains(owner)) {
+            let have = |report: &Report| report.have.get(&owner).copied().unwrap_or(0);
+            let most = reports.values().map(have).max().unwrap_or(0);
+            let holder = reports.iter().find(|(_, report)| have(report) == most);
+            let Some((holder, _)) = holder else { continue };
+            for (to, report) in reports.iter().filter(|(_, report)| have(report) < most) {
+                plan.push(Forward { owner, holder: *holder, to: *to, after: have(report) });
+            }
+        }
+        plan
+    }
+}
+
+/// The operations that a member of a group has not applied and another has.
+fn missing(proposal: &Proposal, group: &Group, life: Life) -> Vec<Ordered> {
+    let applied = proposal.reports.get(&life).map_or(0, |report| report.applied);
+    let donor = proposal.reports.get(&group.donor);
+    let suffix = donor.map_or(&[][..], |report| &report.suffix);
+    suffix.iter().filter(|ordered| ordered.number > applied).cloned().collect()
+}
+
+/// Retained events of one side that the other side has had and has no more. On a channel without
+/// name a side keeps events only where it has open instances, so their absence says nothing.
+fn removed(directory: &Directory, states: &[&State]) -> Vec<Place> {
+    let mut removed = BTreeSet::new();
+    for state in states {
+        for (place, incarnation) in &state.live {
+            let linked = directory.find(*incarnation).is_some_and(|(_, entry)| entry.linked);
+            let ended = states.iter().any(|other| {
+                let known = other.have.get(&place.owner).is_some_and(|have| *have >= place.number);
+                let absent = known && !other.live.contains_key(place) && linked;
+                absent || other.ahead.contains(place)
+            });
+            if ended {
+                removed.insert(*place);
+            }
+        }
+    }
+    removed.into_iter().collect()
+}

@@ -1,0 +1,209 @@
+//! Who belongs together: proposing a view, and what members say to that.
+
+use super::message::{Body, Life, PeerKey, Report, State, ViewId};
+use super::peer::Peer;
+use super::{Cluster, World};
+use crate::evt::Time;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A view on its way, at the member that proposes it.
+#[derive(Debug)]
+pub(super) struct Proposal {
+    pub(super) view: ViewId,
+    pub(super) since: Time,
+    pub(super) members: BTreeSet<Life>,
+    pub(super) reports: BTreeMap<Life, Report>,
+    /// Whose states are needed; those that have come.
+    pub(super) fetching: BTreeSet<Life>,
+    pub(super) states: BTreeMap<Life, State>,
+}
+
+impl Cluster {
+    /// Proposes a view if this node is the one to do that, and the one in force is not right.
+    pub(super) fn consider_view(&mut self, world: &mut World<'_>) {
+        let choice = self.choice(world.now);
+        if choice != self.chosen {
+            self.chosen = choice;
+            self.beat_all();
+        }
+        if choice != self.own {
+            self.proposal = None;
+            return;
+        }
+        if self.waits_for_followers(world.now) {
+            return;
+        }
+        let wanted = self.followers(world.now);
+        if self.is_right(&wanted, world.now) || world.now < self.propose_after {
+            return;
+        }
+        if let Some(proposal) = &self.proposal
+            && proposal.members == wanted
+            && world.now < proposal.since.after(self.settings.hang_time)
+        {
+            return;
+        }
+        if !self.warm && wanted.len() == 1 && !self.may_serve(1, world.now) {
+            return;
+        }
+        self.propose(wanted, world);
+    }
+
+    /// Whether a member that answers follows another one still. It knows more than this node, which
+    /// was perhaps stopped: nothing is begun without it, for `hang_time`.
+    fn waits_for_followers(&mut self, now: Time) -> bool {
+        let strays = |peer: &Peer| self.answers(peer, now) && peer.choice != Some(self.own);
+        if !self.peers.values().any(strays) {
+            self.strayed = None;
+            return false;
+        }
+        let since = *self.strayed.get_or_insert(now);
+        now < since.after(self.settings.hang_time)
+    }
+
+    /// This node and those that take it for the sequencer.
+    fn followers(&self, now: Time) -> BTreeSet<Life> {
+        let follow = self
+            .peers
+            .values()
+            .filter(|peer| self.answers(peer, now) && peer.choice == Some(self.own));
+        follow.filter_map(|peer| peer.life).chain([self.own]).collect()
+    }
+
+    /// Whether the view in force is this node's, of exactly these members, as they are now.
+    fn is_right(&self, wanted: &BTreeSet<Life>, now: Time) -> bool {
+        let Some(view) = &self.view else { return false };
+        let synced = |life: &Life| {
+            let peer = self.peer_of(*life).and_then(|key| self.peers.get(&key));
+            *life == self.own || peer.is_some_and(|peer| peer.synced)
+        };
+        let serves = self.serve_by.is_some() || !self.may_serve(wanted.len(), now);
+        !self.frozen
+            && view.id.leader == self.own
+            && view.members == *wanted
+            && wanted.iter().all(synced)
+            && serves
+    }
+
+    /// Whether a cluster of so many members that all start may serve.
+    pub(super) fn may_serve(&self, members: usize, now: Time) -> bool {
+        let all = self.settings.members_expected.is_some_and(|expected| members >= expected);
+        all || self.quorate || now >= self.born.after(self.settings.alone_after)
+    }
+
+    fn propose(&mut self, members: BTreeSet<Life>, world: &mut World<'_>) {
+        self.epoch = self.epoch.max(self.promised.epoch) + 1;
+        let view = ViewId { epoch: self.epoch, leader: self.own };
+        self.promised = view;
+        self.frozen = true;
+        let own = self.own;
+        for life in members.iter().filter(|life| **life != own) {
+            self.push_to(*life, Body::Propose(view));
+        }
+        let reports = BTreeMap::from([(self.own, self.report(view))]);
+        self.proposal = Some(Proposal {
+            view,
+            since: world.now,
+            members,
+            reports,
+            fetching: BTreeSet::new(),
+            states: BTreeMap::new(),
+        });
+        self.combine(world);
+    }
+
+    /// Queues a packet for a member, if there is a session with it.
+    pub(super) fn push_to(&mut self, life: Life, body: Body) {
+        if let Some(peer) = self.peer_of(life).and_then(|key| self.peers.get_mut(&key)) {
+            peer.push(body);
+        }
+    }
+
+    /// Gives a proposal up that a member takes part in.
+    pub(super) fn abandon_proposal(&mut self, life: Life) {
+        if self.proposal.as_ref().is_some_and(|proposal| proposal.members.contains(&life)) {
+            self.proposal = None;
+        }
+    }
+
+    pub(super) fn report(&self, view: ViewId) -> Report {
+        Report {
+            view,
+            prior: self.view.as_ref().map(|view| view.id).or(self.resumed),
+            cold: !self.warm && self.resumed.is_none(),
+            empty: self.directory.entries().is_empty() && self.retained.is_empty(),
+            serving: self.serving,
+            applied: self.applied,
+            suffix: self.suffix.iter().cloned().collect(),
+            have: self.retained.have().clone(),
+        }
+    }
+
+    /// Everything this node knows.
+    pub(super) fn state(&self) -> State {
+        let held = self.retained.held().iter();
+        State {
+            directory: self.directory.clone(),
+            have: self.retained.have().clone(),
+            live: held.map(|(place, (incarnation, _))| (*place, *incarnation)).collect(),
+            ahead: self.retained.ahead().clone(),
+        }
+    }
+
+    pub(super) fn hear_proposal(&mut self, from: PeerKey, view: ViewId, world: &mut World<'_>) {
+        let choice = self.choice(world.now);
+        let epoch = self.epoch.max(self.promised.epoch);
+        self.epoch = epoch.max(view.epoch);
+        let Some(peer) = self.peers.get(&from) else { return };
+        let follows = peer.life == Some(choice) && view.leader == choice;
+        let answer = if follows && view > self.promised {
+            self.promised = view;
+            self.frozen = true;
+            self.proposal = None;
+            Body::Report(Box::new(self.report(view)))
+        } else {
+            Body::Refuse { epoch }
+        };
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.push(answer);
+        }
+    }
+
+    pub(super) fn hear_refusal(&mut self, epoch: u64, world: &mut World<'_>) {
+        self.epoch = self.epoch.max(epoch);
+        self.proposal = None;
+        self.propose_after = world.now.after(self.settings.beat_min);
+    }
+
+    pub(super) fn hear_report(&mut self, life: Life, report: Report, world: &mut World<'_>) {
+        let Some(proposal) = self.proposal.as_mut() else { return };
+        if proposal.view == report.view && proposal.members.contains(&life) {
+            proposal.reports.insert(life, report);
+            self.combine(world);
+        }
+    }
+
+    pub(super) fn hear_fetch(&mut self, from: PeerKey, view: ViewId) {
+        if view != self.promised {
+            return;
+        }
+        let state = Box::new(self.state());
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.push(Body::State(view, state));
+        }
+    }
+
+    pub(super) fn hear_state(
+        &mut self,
+        life: Life,
+        view: ViewId,
+        state: State,
+        world: &mut World<'_>,
+    ) {
+        let Some(proposal) = self.proposal.as_mut() else { return };
+        if proposal.view == view && proposal.fetching.contains(&life) {
+            proposal.states.insert(life, state);
+            self.combine(world);
+        }
+    }
+}

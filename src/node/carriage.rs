@@ -1,0 +1,159 @@
+//! Between the replication and an engine: packets become messages, arrivals become packets.
+
+use crate::evt::cluster::{Carried, Cluster, Packet, PeerKey, World};
+use crate::transport::{Arrival, PeerId, ServiceRange, Standing, Transport};
+use crate::wire::peer;
+use crate::wire::pieces::{Pieces, cut};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+
+/// The service that nodes bind, each the instance of its member number. Above the types that TIPC
+/// keeps for itself.
+pub const SERVICE_TYPE: u32 = 18_200;
+/// Instances of the service: as many as there are member numbers of hosts.
+pub const SERVICE: ServiceRange = ServiceRange { service_type: SERVICE_TYPE, lower: 0, upper: 511 };
+
+/// An engine and what is on its way through it.
+pub struct Carriage {
+    transport: Box<dyn Transport>,
+    arriving: BTreeMap<PeerId, Pieces>,
+    /// The rest of a packet whose first pieces have been sent.
+    leaving: BTreeMap<PeerId, VecDeque<Vec<u8>>>,
+    standing: Standing,
+}
+
+fn key_of(peer: PeerId) -> PeerKey {
+    PeerKey { node: peer.node, attachment: peer.attachment }
+}
+
+fn peer_of(key: PeerKey) -> PeerId {
+    PeerId { node: key.node, attachment: key.attachment }
+}
+
+impl Carriage {
+    /// Makes this member known to the others, and the others to it.
+    ///
+    /// # Errors
+    ///
+    /// What the engine says.
+    pub fn new(mut transport: Box<dyn Transport>, member: u16) -> io::Result<Self> {
+        transport.watch(SERVICE)?;
+        transport.bind(ServiceRange::instance(SERVICE_TYPE, u32::from(member)))?;
+        let (arriving, leaving) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { transport, arriving, leaving, standing: Standing::Starting })
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn transport(&self) -> &dyn Transport {
+        &*self.transport
+    }
+
+    /// What the engine last said of this node.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Takes at most `most` arrivals and tells the cluster of them. Gives how many there were.
+    ///
+    /// # Errors
+    ///
+    /// What ended the engine for good.
+    pub fn receive(
+        &mut self,
+        cluster: &mut Cluster,
+        world: &mut World<'_>,
+        most: usize,
+    ) -> io::Result<usize> {
+        for taken in 0..most {
+            let Some(arrival) = self.transport.try_receive()? else { return Ok(taken) };
+            self.hear(arrival, cluster, world);
+        }
+        Ok(most)
+    }
+
+    fn hear(&mut self, arrival: Arrival, cluster: &mut Cluster, world: &mut World<'_>) {
+        let own = self.transport.own();
+        match arrival {
+            Arrival::Up { peer, .. } if Some(peer) != own => {
+                self.forget(peer);
+                cluster.peer_up(key_of(peer), world);
+            }
+            Arrival::Down { peer, .. } if Some(peer) != own => {
+                self.forget(peer);
+                cluster.peer_down(key_of(peer), world);
+            }
+            Arrival::Message { from, bytes } if Some(from) != own => {
+                let whole = self.arriving.entry(from).or_default().add(&bytes);
+                let packet = match whole {
+                    Ok(None) => return,
+                    Ok(Some(bytes)) => peer::decode(&bytes),
+                    Err(error) => Err(error),
+                };
+                match packet {
+                    Ok(packet) => cluster.receive(key_of(from), packet, world),
+                    Err(_) => cluster.break_session(key_of(from), world),
+                }
+            }
+            Arrival::Room => cluster.room(),
+            Arrival::Standing(standing) => self.standing = standing,
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        self.arriving.remove(&peer);
+        self.leaving.remove(&peer);
+    }
+
+    /// Sends what the cluster has to say, as far as there is room.
+    pub fn send(&mut self, cluster: &mut Cluster, world: &mut World<'_>) {
+        let Self { transport, leaving, .. } = self;
+        cluster.send(world, &mut |key, packet| carry(&mut **transport, leaving, key, packet));
+    }
+}
+
+fn carry(
+    transport: &mut dyn Transport,
+    leaving: &mut BTreeMap<PeerId, VecDeque<Vec<u8>>>,
+    key: PeerKey,
+    packet: &Packet,
+) -> Carried {
+    let to = peer_of(key);
+    let rest = leaving.entry(to).or_default();
+    match post(transport, to, rest) {
+        Carried::Sent => {}
+        other => return other,
+    }
+    rest.extend(cut(&peer::encode(packet), transport.message_bytes_max()));
+    let pieces = rest.len();
+    match post(transport, to, rest) {
+        // Nothing of it has gone: it is not begun.
+        Carried::Full if rest.len() == pieces => {
+            rest.clear();
+            Carried::Full
+        }
+        // The rest goes before the next packet.
+        Carried::Full => Carried::Sent,
+        other => other,
+    }
+}
+
+/// Sends pieces, as far as there is room.
+fn post(transport: &mut dyn Transport, to: PeerId, pieces: &mut VecDeque<Vec<u8>>) -> Carried {
+    while let Some(piece) = pieces.front() {
+        match transport.send(to, piece) {
+            Ok(()) => {
+                pieces.pop_front();
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Carried::Full,
+            // It is gone, or the engine is: what comes next is told by an arrival.
+            Err(_) => {
+                pieces.clear();
+                return Carried::Gone;
+            }
+        }
+    }
+    Carried::Sent
+}

@@ -1,0 +1,173 @@
+//! Interleavings that break simpler designs, one by one.
+
+use crate::bed::{Bed, HANG, MS, Shape, name};
+use SaEvt::evt::cluster::Plant;
+use SaEvt::evt::{Error, OpenFlags};
+use std::collections::BTreeMap;
+
+const ALL: OpenFlags = OpenFlags::all();
+
+fn bed(seed: u64, members: usize) -> Bed {
+    let mut bed = Bed::new(seed, Shape { members, ..Shape::default() });
+    bed.start_all();
+    bed
+}
+
+fn last(bed: &Bed) -> Result<(), Error> {
+    bed.answered.last().expect("an answer").outcome
+}
+
+#[test]
+fn what_one_was_answered_all_others_see() {
+    for seed in 0..20 {
+        let mut bed = bed(seed, 4);
+        let programs: Vec<_> = (0..4).map(|at| bed.connect(at)).collect();
+        bed.open(programs[3], name(0), ALL, None);
+        bed.run(50 * MS);
+        assert_eq!(last(&bed), Ok(()));
+        for program in &programs {
+            bed.open(*program, name(0), OpenFlags::PUBLISHER, Some(Ok(())));
+        }
+        bed.unlink(programs[2], name(0));
+        bed.run(50 * MS);
+        assert_eq!(last(&bed), Ok(()));
+        for program in &programs {
+            let missing = Some(Err(Error::NotExist));
+            bed.open(*program, name(0), OpenFlags::PUBLISHER, missing);
+        }
+        bed.run(50 * MS);
+    }
+}
+
+#[test]
+fn of_two_unlinks_at_once_one_succeeds() {
+    for seed in 0..50 {
+        let mut bed = bed(seed, 3);
+        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        bed.open(programs[0], name(0), ALL, None);
+        bed.run(50 * MS);
+        let before = bed.answered.len();
+        bed.unlink(programs[1], name(0));
+        bed.unlink(programs[2], name(0));
+        bed.run(50 * MS);
+        let mut outcomes: Vec<_> = bed.answered[before..].iter().map(|a| a.outcome).collect();
+        outcomes.sort_by_key(Result::is_err);
+        assert_eq!(outcomes, [Ok(()), Err(Error::NotExist)]);
+    }
+}
+
+#[test]
+fn channels_created_apart_meet_and_are_unlinked_together() {
+    let mut bed = bed(1, 4);
+    bed.net.split(BTreeMap::from([(3, 1), (4, 1)]));
+    bed.run(2 * HANG);
+    let programs: Vec<_> = (0..4).map(|at| bed.connect(at)).collect();
+    for program in &programs {
+        bed.open(*program, name(0), ALL, None);
+        bed.run(50 * MS);
+        assert_eq!(last(&bed), Ok(()));
+    }
+    bed.settle();
+    for open in 0..4 {
+        bed.subscribe(open, None);
+    }
+    let id = bed.publish(0, 0, 2, 0);
+    bed.settle();
+    bed.check();
+    assert!(bed.ledger.opens.iter().all(|open| open.has_had(id)), "they are one channel now");
+    bed.unlink(programs[3], name(0));
+    bed.run(50 * MS);
+    bed.open(programs[0], name(0), OpenFlags::PUBLISHER, Some(Err(Error::NotExist)));
+    let id = bed.publish(3, 0, 2, 0);
+    bed.settle();
+    bed.check();
+    assert!(bed.ledger.opens.iter().all(|open| open.has_had(id)), "and are without its name");
+}
+
+#[test]
+fn a_stopped_member_does_not_stop_the_others_and_does_not_answer_what_is_old() {
+    (0..3).for_each(|stopped| unlink_without(stopped, None));
+}
+
+/// A member is stopped, the others unlink a channel; then it goes on.
+pub(crate) fn unlink_without(stopped: usize, plant: Option<Plant>) {
+    let mut bed = Bed::new(2, Shape { plant, ..Shape::default() });
+    bed.start_all();
+    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    bed.open(programs[0], name(0), ALL, None);
+    bed.open(programs[0], name(1), ALL, None);
+    bed.run(50 * MS);
+    bed.stop(stopped, 4 * HANG);
+    bed.unlink(programs[(stopped + 1) % 3], name(0));
+    bed.run(2 * HANG + HANG / 2);
+    assert_eq!(last(&bed), Ok(()), "without member {stopped}");
+    // This one it has never heard of.
+    bed.unlink(programs[(stopped + 1) % 3], name(1));
+    bed.run(2 * HANG - HANG / 2);
+    assert_eq!(last(&bed), Ok(()), "without member {stopped}");
+    assert!(bed.is_up(stopped));
+    for number in 0..2 {
+        let missing = Some(Err(Error::NotExist));
+        bed.open(programs[stopped], name(number), OpenFlags::PUBLISHER, missing);
+    }
+    bed.settle();
+    assert_eq!(last(&bed), Err(Error::NotExist), "of member {stopped}");
+    bed.check();
+}
+
+#[test]
+fn a_node_that_returns_with_its_state_brings_nothing_back_that_was_removed() {
+    let mut bed = bed(3, 3);
+    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    bed.open(programs[0], name(0), ALL, None);
+    bed.open(programs[0], name(1), ALL, None);
+    bed.run(50 * MS);
+    let cleared = bed.publish(0, 0, 2, 1_000_000 * MS);
+    let kept = bed.publish(0, 0, 2, 1_000_000 * MS);
+    bed.run(50 * MS);
+    bed.crash(2, true);
+    bed.run(2 * HANG);
+    bed.unlink(programs[1], name(1));
+    bed.clear(0, cleared);
+    bed.run(50 * MS);
+    assert_eq!(last(&bed), Ok(()));
+    bed.start(2);
+    bed.settle();
+    bed.check();
+    for machine in bed.machines.iter().flatten() {
+        assert_eq!(machine.cluster.retained_ids(), [kept].into());
+        assert!(machine.cluster.directory().linked(&name(1)).is_none());
+    }
+}
+
+#[test]
+fn a_cluster_that_stops_as_a_whole_comes_back_with_what_it_had() {
+    let mut bed = bed(4, 3);
+    let program = bed.connect(1);
+    bed.open(program, name(0), ALL, None);
+    bed.run(50 * MS);
+    let kept = bed.publish(0, 0, 2, 1_000_000 * MS);
+    bed.run(50 * MS);
+    (0..3).for_each(|at| bed.crash(at, true));
+    bed.run(2 * HANG);
+    bed.start_all();
+    bed.settle();
+    bed.check();
+    for machine in bed.machines.iter().flatten() {
+        assert_eq!(machine.cluster.retained_ids(), [kept].into());
+        assert!(machine.cluster.directory().linked(&name(0)).is_some());
+    }
+}
+
+#[test]
+fn a_start_count_that_was_lost_is_found_again() {
+    let mut bed = bed(5, 3);
+    bed.crash(1, false);
+    bed.run(2 * HANG);
+    bed.starts[1] = 0;
+    bed.start(1);
+    bed.settle();
+    let machine = bed.machines[1].as_ref().expect("it has started");
+    assert_eq!(machine.cluster.own().start, 2, "the others have seen start 1");
+    bed.check();
+}
