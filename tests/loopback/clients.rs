@@ -99,8 +99,13 @@ fn forked_child() -> Outcome {
     checker.expect("open l own psc 60000", "NoResources");
     parent.process.kill();
     assert_eq!(checker.ask_until_not("open l own psc 60000", "NoResources"), "ok");
-    // Its standard input is still open here: the child waits for it.
-    let state = crate::bed::status_field(child.parse().map_err(|_| child.clone())?, "State");
+    // Its standard input is still open here: the child waits for it, once it has come that far.
+    let number = child.parse().map_err(|_| child.clone())?;
+    let mut state = crate::bed::status_field(number, "State");
+    while state.starts_with('R') {
+        std::thread::yield_now();
+        state = crate::bed::status_field(number, "State");
+    }
     assert!(state.starts_with('S'), "{state}");
     Ok(())
 }
