@@ -151,7 +151,7 @@ pub fn set_send_bytes(socket: BorrowedFd<'_>, bytes: usize) {
 }
 
 /// Checks that a received descriptor is a connected `AF_UNIX` packet socket.
-pub fn check_packet_socket(socket: BorrowedFd<'_>) -> io::Result<()> {
+fn check_packet_socket(socket: BorrowedFd<'_>) -> io::Result<()> {
     for (option, wanted) in
         [(libc::SO_DOMAIN, libc::AF_UNIX), (libc::SO_TYPE, libc::SOCK_SEQPACKET)]
     {

@@ -12,6 +12,7 @@ pub mod pieces;
 pub mod reply;
 pub mod request;
 pub mod status;
+mod values;
 
 pub use bytes::Malformed;
 pub use reply::{Code, Reply};

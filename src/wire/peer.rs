@@ -6,6 +6,7 @@
 
 use super::bytes::{Malformed, Reader, Writer};
 use super::peer_state as state;
+use super::values::{self, read_flag};
 use crate::evt::cluster::{
     Beat, Body, Forward, Hello, Install, Life, Op, Ordered, Packet, Place, Report, Roles, ViewId,
 };
@@ -138,15 +139,6 @@ fn read_view(from: &mut Reader<'_>) -> Result<ViewId, Malformed> {
     if epoch < u64::MAX / 2 { Ok(ViewId { epoch, leader }) } else { Err(Malformed) }
 }
 
-/// A flag: 0 or 1.
-pub(super) fn read_flag(from: &mut Reader<'_>) -> Result<bool, Malformed> {
-    match from.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Malformed),
-    }
-}
-
 pub(super) fn write_have(have: &BTreeMap<Life, u64>, to: &mut Writer) {
     to.u32(have.len() as u32);
     for (life, number) in have {
@@ -221,8 +213,9 @@ pub(super) fn write_name(name: &Name, to: &mut Writer) {
     to.octets(name.octets());
 }
 
+/// The name of a channel, which is never empty.
 pub(super) fn read_name(from: &mut Reader<'_>) -> Result<Name, Malformed> {
-    let name = Name::new(from.octets()?).map_err(|_| Malformed)?;
+    let name = values::read_name(from)?;
     if name.is_empty() { Err(Malformed) } else { Ok(name) }
 }
 

@@ -2,12 +2,12 @@
 
 use super::bytes::{Malformed, Reader, Writer};
 use super::peer::{
-    read_flag, read_have, read_life, read_name, read_place, read_roles, write_have, write_life,
-    write_name, write_place,
+    read_have, read_life, read_name, read_place, read_roles, write_have, write_life, write_name,
+    write_place,
 };
+use super::values::{read_flag, read_record, write_record};
 use crate::evt::cluster::{Directory, Dot, Entry, Item, State, Stream};
-use crate::evt::node::EventRecord;
-use crate::evt::{AttributesRef, EventId, Incarnation, Priority, Span, Time};
+use crate::evt::{AttributesRef, EventId, Incarnation, Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -96,29 +96,19 @@ fn write_item(item: &Item, to: &mut Writer) {
         write_place(place, to);
     }
     to.u64(item.deadline.0);
-    let record = &item.record;
-    to.u64(record.id.0);
-    to.u64(record.publish_time as u64);
-    to.u64(record.retention.0);
-    to.u8(record.priority.number());
-    to.octets_long(&record.attributes);
-    to.octets_long(&record.data);
+    write_record(&item.record, to);
 }
 
 fn read_item(from: &mut Reader<'_>) -> Result<Item, Malformed> {
     let incarnation = Incarnation(from.u128()?);
     let place = if read_flag(from)? { Some(read_place(from)?) } else { None };
-    let (deadline, id) = (Time(from.u64()?), EventId(from.u64()?));
-    let (publish_time, retention) = (from.u64()? as i64, Span(from.u64()?));
-    let priority = Priority::new(from.u8()?).map_err(|_| Malformed)?;
-    let attributes = from.octets_long()?.to_vec();
-    AttributesRef::parse(&attributes).map_err(|_| Malformed)?;
-    let data = from.octets_long()?.to_vec();
-    let kept = place.is_none_or(|place| place.number < u64::MAX) && retention <= Span::FOREVER;
-    if !id.is_publishable() || !kept {
+    let deadline = Time(from.u64()?);
+    let record = read_record(from)?;
+    AttributesRef::parse(&record.attributes).map_err(|_| Malformed)?;
+    let has_number = place.is_none_or(|place| place.number < u64::MAX);
+    if !record.id.is_publishable() || !has_number || record.retention > Span::FOREVER {
         return Err(Malformed);
     }
-    let record = EventRecord { id, publish_time, retention, priority, attributes, data };
     Ok(Item { incarnation, place, deadline, record: Rc::new(record) })
 }
 

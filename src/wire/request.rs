@@ -2,10 +2,11 @@
 
 use super::bytes::{Malformed, Reader, Writer};
 use super::status::Topic;
+use super::values::{read_name, read_record, write_record};
 use crate::evt::node::EventRecord;
 use crate::evt::{
     EventId, Filter, FilterKind, Filters, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags,
-    Priority, Span, SubscriptionNo,
+    Span, SubscriptionNo,
 };
 
 /// Up to where the outbox rings were reserved when the request was made: the node handles the
@@ -196,10 +197,10 @@ impl Body {
                 flags: flags(from)?,
                 names_are_dns: bool_of(from.u8()?)?,
                 asynchronous: bool_of(from.u8()?)?,
-                name: name(from)?,
+                name: read_name(from)?,
             },
             5 => Self::Close { instance: instance(from)? },
-            6 => Self::Unlink { name: name(from)? },
+            6 => Self::Unlink { name: read_name(from)? },
             7 => Self::Subscribe {
                 instance: instance(from)?,
                 number: SubscriptionNo(from.u32()?),
@@ -236,7 +237,7 @@ impl Body {
             15 => Self::MoveChannel {
                 private: Incarnation(from.u128()?),
                 linked: bool_of(from.u8()?)?,
-                name: name(from)?,
+                name: read_name(from)?,
             },
             16 => Self::MoveRetained {
                 private: Incarnation(from.u128()?),
@@ -300,10 +301,6 @@ fn flags(from: &mut Reader<'_>) -> Result<OpenFlags, Malformed> {
     OpenFlags::from_bits(from.u8()?).ok_or(Malformed)
 }
 
-fn name(from: &mut Reader<'_>) -> Result<Name, Malformed> {
-    Name::new(from.octets()?).map_err(|_| Malformed)
-}
-
 /// Filters of one subscription that a message may hold, whatever the limits say.
 const FILTERS_MAX: u16 = 1024;
 
@@ -339,29 +336,10 @@ fn read_filters(from: &mut Reader<'_>) -> Result<Filters, Malformed> {
     Ok(Filters(filters))
 }
 
-fn write_record(record: &EventRecord, to: &mut Writer) {
-    to.u64(record.id.0);
-    to.u64(record.publish_time as u64);
-    to.u64(record.retention.0);
-    to.u8(record.priority.number());
-    to.octets_long(&record.attributes);
-    to.octets_long(&record.data);
-}
-
-fn read_record(from: &mut Reader<'_>) -> Result<EventRecord, Malformed> {
-    Ok(EventRecord {
-        id: EventId(from.u64()?),
-        publish_time: from.u64()? as i64,
-        retention: Span(from.u64()?),
-        priority: Priority::new(from.u8()?).map_err(|_| Malformed)?,
-        attributes: from.octets_long()?.to_vec(),
-        data: from.octets_long()?.to_vec(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evt::Priority;
 
     fn samples() -> Vec<Body> {
         let record = EventRecord {

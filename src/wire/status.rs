@@ -5,6 +5,7 @@
 //! may be missing.
 
 use super::bytes::{Malformed, Reader, Writer};
+use super::values::{read_flag, read_name, read_priority};
 use crate::evt::{AttributesRef, EventId, Name, Priority, Span};
 
 /// A place among the retained events of a channel: priority, and number in publish order.
@@ -306,10 +307,6 @@ fn read_text(from: &mut Reader<'_>) -> Result<String, Malformed> {
     Ok(text.to_owned())
 }
 
-fn read_name(from: &mut Reader<'_>) -> Result<Name, Malformed> {
-    Name::new(from.octets()?).map_err(|_| Malformed)
-}
-
 fn write_place((priority, serial): Place, to: &mut Writer) {
     to.u8(priority.number());
     to.u64(serial);
@@ -317,10 +314,6 @@ fn write_place((priority, serial): Place, to: &mut Writer) {
 
 fn read_place(from: &mut Reader<'_>) -> Result<Place, Malformed> {
     Ok((read_priority(from)?, from.u64()?))
-}
-
-fn read_priority(from: &mut Reader<'_>) -> Result<Priority, Malformed> {
-    Priority::new(from.u8()?).map_err(|_| Malformed)
 }
 
 fn write_channel(channel: &ChannelStatus, to: &mut Writer) {
@@ -339,11 +332,7 @@ fn write_channel(channel: &ChannelStatus, to: &mut Writer) {
 fn read_channel(from: &mut Reader<'_>) -> Result<ChannelStatus, Malformed> {
     Ok(ChannelStatus {
         name: read_name(from)?,
-        linked: match from.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(Malformed),
-        },
+        linked: read_flag(from)?,
         created_ns: from.i64()?,
         openers: from.u64()?,
         publishers: from.u64()?,

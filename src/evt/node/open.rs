@@ -114,17 +114,7 @@ impl Node {
         flags: OpenFlags,
         names_are_dns: bool,
     ) -> Result<Incarnation, Error> {
-        if name.is_empty() {
-            return Err(Error::InvalidParam);
-        }
-        if flags.is_empty() {
-            return Err(Error::BadFlags);
-        }
-        let library = self.prepare_instance(process, library, instance)?;
-        let checked = names_are_dns && self.limits.channel_names_are_dns;
-        if checked && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn() {
-            return Err(Error::InvalidParam);
-        }
+        let library = self.judge_open((process, library, instance), name, flags, names_are_dns)?;
         let linked = self.names.get(name).copied();
         let channel = match linked {
             Some(channel) => channel,
@@ -139,6 +129,28 @@ impl Node {
             return Err(error);
         }
         Ok(incarnation)
+    }
+
+    /// Judges an open by all but the channel; gives the key of the library handle.
+    pub(super) fn judge_open(
+        &mut self,
+        (process, library, instance): (ProcessKey, LibraryNo, InstanceNo),
+        name: &Name,
+        flags: OpenFlags,
+        names_are_dns: bool,
+    ) -> Result<u32, Error> {
+        if name.is_empty() {
+            return Err(Error::InvalidParam);
+        }
+        if flags.is_empty() {
+            return Err(Error::BadFlags);
+        }
+        let library = self.prepare_instance(process, library, instance)?;
+        let checked = names_are_dns && self.limits.channel_names_are_dns;
+        if checked && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn() {
+            return Err(Error::InvalidParam);
+        }
+        Ok(library)
     }
 
     /// Checks that an instance may be made under this number, and makes room for its slot.

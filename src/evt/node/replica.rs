@@ -164,18 +164,7 @@ impl Node {
         flags: OpenFlags,
         names_are_dns: bool,
     ) -> Result<(), Error> {
-        if name.is_empty() {
-            return Err(Error::InvalidParam);
-        }
-        if flags.is_empty() {
-            return Err(Error::BadFlags);
-        }
-        self.prepare_instance(process, library, instance)?;
-        let checked = names_are_dns && self.limits.channel_names_are_dns;
-        if checked && flags.contains(OpenFlags::CREATE) && !name.is_channel_dn() {
-            return Err(Error::InvalidParam);
-        }
-        Ok(())
+        self.judge_open((process, library, instance), name, flags, names_are_dns).map(|_| ())
     }
 
     /// Makes an open instance of a channel that was linked when the open took effect in the
