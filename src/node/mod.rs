@@ -4,6 +4,7 @@
 //! and the termination signals. Whoever has work gets turns of bounded cost in rotation.
 #![allow(clippy::disallowed_methods)] // A driver.
 
+mod alarm;
 mod arrival;
 pub mod carriage;
 mod client;
@@ -28,6 +29,7 @@ use crate::evt::{EventId, Span, Time};
 use crate::sys::descriptor::{self, Ready};
 use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
+use alarm::Alarm;
 use client::Client;
 use config::Config;
 use departure::Departure;
@@ -53,6 +55,7 @@ const BELL: u64 = 3;
 const END: u64 = 4;
 const SYSTEM: u64 = 5;
 const CHANGE: u64 = 6;
+const ALARM: u64 = 7;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -79,6 +82,7 @@ struct Server {
     generation: u32,
     connected: usize,
     epoll: OwnedFd,
+    alarm: Alarm,
     place: Place,
     journal: Journal,
     changes: Vec<Change>,
@@ -163,6 +167,7 @@ impl Server {
         let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
+        let alarm = Alarm::new().map_err(|error| format!("no timer: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
         let server = Self {
             grace_ends: restarted.then(|| now.after(config.grace)),
@@ -190,23 +195,23 @@ impl Server {
             config,
             core,
             epoll,
+            alarm,
             place,
             journal,
             start,
             since: clock::wall(),
             now,
         };
-        server
-            .watch(server.place.listener.as_fd(), libc::EPOLLIN as u32, token(LISTENER, 0, 0))
-            .and_then(|()| {
-                server.watch(
-                    server.place.signals.as_fd(),
-                    libc::EPOLLIN as u32,
-                    token(SIGNAL, 0, 0),
-                )
-            })
-            .map_err(|error| format!("cannot watch the socket: {error}"))?;
+        server.watch_own().map_err(|error| format!("cannot watch the socket: {error}"))?;
         Ok(server)
+    }
+
+    /// Watches what is there before any program comes.
+    fn watch_own(&self) -> io::Result<()> {
+        let readable = libc::EPOLLIN as u32;
+        self.watch_listener()?;
+        self.watch(self.place.signals.as_fd(), readable, token(SIGNAL, 0, 0))?;
+        self.watch(self.alarm.readiness(), readable, token(ALARM, 0, 0))
     }
 
     fn watch_listener(&self) -> io::Result<()> {
@@ -222,8 +227,10 @@ impl Server {
     fn step(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let busy = !self.work.is_empty() || self.core.orphans() > 0;
-        let wait = if busy { Some(0) } else { self.time_left() };
-        descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, wait)?;
+        if !busy {
+            self.alarm.set(self.next_due());
+        }
+        descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, busy.then_some(0))?;
         self.now = clock::elapsed();
         for ready in ready.drain(..) {
             self.note(ready);
@@ -251,6 +258,7 @@ impl Server {
             SIGNAL => self.ending = true,
             SYSTEM => self.hear_system(),
             CHANGE => self.note_change(),
+            ALARM => self.alarm.end(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -421,8 +429,8 @@ impl Server {
         self.core.next_start(self.start);
     }
 
-    /// Nanoseconds until something is due; `None` when nothing is.
-    fn time_left(&self) -> Option<u64> {
+    /// When something is due; `None` when nothing is.
+    fn next_due(&self) -> Option<Time> {
         let idle = self.config.idle_exit.zip(self.idle_since);
         let due = [
             self.core.next_deadline().filter(|deadline| *deadline < Time::MAX),
@@ -434,8 +442,7 @@ impl Server {
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
         ];
-        let next = due.into_iter().flatten().min()?;
-        Some(clock::elapsed().until(next).0)
+        due.into_iter().flatten().min()
     }
 
     /// Does what is due at this time.
