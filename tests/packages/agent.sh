@@ -5,7 +5,7 @@
 #
 # systemd's own units are disabled there, as they must be where Pacemaker starts the daemon.
 set -euo pipefail
-trap 'echo "not ok - line $LINENO: $BASH_COMMAND" >&2' ERR
+trap 'status=$?; [[ $status -eq 0 ]] || echo "not ok - status $status of: $BASH_COMMAND"' EXIT
 
 machine=$1
 readonly agent=/usr/lib/ocf/resource.d/saevt/saevtd

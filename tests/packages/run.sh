@@ -15,9 +15,12 @@ readonly names=(libsaevt3 libsaevt-dev saevtd saevt python3-saevt)
 inside() { tests/packages/machine.sh run "$machine" "$@" < /dev/null; }
 # as USER COMMAND: in a shell after a login.
 as() { inside runuser --login "$1" -c "$2"; }
-clean_up() { tests/packages/machine.sh stop "$machine"; }
-trap clean_up EXIT
-trap 'echo "not ok - line $LINENO: $BASH_COMMAND" >&2' ERR
+# clean_up STATUS COMMAND: how it ends, and with what.
+clean_up() {
+    [[ $1 -eq 0 ]] || echo "not ok - status $1 of: $2"
+    tests/packages/machine.sh stop "$machine"
+}
+trap 'clean_up $? "$BASH_COMMAND"' EXIT
 
 # What there is, without what apt and the system write by themselves.
 inventory() {
@@ -28,6 +31,23 @@ inventory() {
     inside find /run/saevt 2> /dev/null || true
     inside cut -d: -f1 /etc/passwd /etc/group /etc/shadow
     inside cat /etc/ld.so.cache | md5sum
+}
+
+# The package of openais' library, by its name, version and files.
+install_openais() {
+    # shellcheck disable=SC2016 # The inner shell expands it.
+    inside sh -ec 'mkdir -p /tmp/openais/DEBIAN /tmp/openais/usr/lib
+        printf "%s\n" "Package: libsaevt3" "Version: 1.1.4-4.1" "Architecture: $1" \
+            "Maintainer: nobody <nobody@saevt.invalid>" "Description: a stand-in" \
+            > /tmp/openais/DEBIAN/control
+        echo "int saEvtFinalize(long handle) { return (int)handle; }" > /tmp/library.c
+        cc -shared -fPIC -Wl,-soname,libSaEvt.so.3 -o /tmp/openais/usr/lib/libSaEvt.so.3.0.0 \
+            /tmp/library.c
+        ln -s libSaEvt.so.3.0.0 /tmp/openais/usr/lib/libSaEvt.so.3
+        dpkg-deb --build /tmp/openais /tmp/openais.deb > /dev/null
+        dpkg --install /tmp/openais.deb > /dev/null
+        ldconfig' sh "$(dpkg --print-architecture)"
+    [[ $(inside ldconfig -p) == *' => /lib/libSaEvt.so.3'* ]]
 }
 
 install_packages() {
@@ -129,7 +149,10 @@ mkdir "$machine/packages"
 for name in "${names[@]}"; do cp "$packages/${name}_"*.deb "$machine/packages"; done
 inside ldconfig
 before=$(inventory)
+install_openais
 install_packages
+[[ $(inside ldconfig -p | grep -c 'libSaEvt.so.3 ') == 1 && ! -e $machine/usr/lib/libSaEvt.so.3 ]]
+echo 'ok - the library takes the place of the package that openais had'
 check_installed
 check_used
 check_upgraded
