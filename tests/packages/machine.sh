@@ -3,6 +3,7 @@
 # the host to be seen.
 #
 #   machine.sh start ROOT ARCHIVE     unpacks the archive to ROOT and boots it
+#   machine.sh reboot ROOT            ends all that runs in it, and boots it again
 #   machine.sh run ROOT COMMAND...    runs a command in it, as root
 #   machine.sh shell ROOT USER        a shell of that user in it, as after a login
 #   machine.sh stop ROOT              ends it and removes ROOT
@@ -53,13 +54,17 @@ become() {
 }
 
 start() {
-    local archive=$1 tries state
     rm -rf "$root"
     mkdir -p "$root"
-    tar -C "$root" -xpf "$archive" --numeric-owner
+    tar -C "$root" -xpf "$1" --numeric-owner
     tr -d '-' < /proc/sys/kernel/random/uuid > "$root/etc/machine-id"
     # Nobody logs in at a console.
     ln -sf /dev/null "$root/etc/systemd/system/console-getty.service"
+    boot
+}
+
+boot() {
+    local tries state=''
     setsid unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child \
         --propagation private "$0" become "$root" > "$root.log" 2>&1 &
     echo $! > "$root.pid"
@@ -77,13 +82,23 @@ start() {
     return 3
 }
 
-stop() {
+# Its first process takes all others with it, and its mounts.
+halt() {
     local unshare pid
-    unshare=$(cat "$root.pid" 2> /dev/null) || return 0
+    unshare=$(< "$root.pid")
     pid=$(first 2> /dev/null || true)
-    # Its first process takes all others with it, and its mounts.
     [[ -z $pid ]] || kill -KILL "${pid% }" 2> /dev/null || true
     while kill -0 "$unshare" 2> /dev/null; do sleep 0.05; done
+}
+
+reboot() {
+    halt
+    boot
+}
+
+stop() {
+    [[ -e $root.pid ]] || return 0
+    halt
     rm -rf --one-file-system "$root" "$root.pid" "$root.log"
 }
 
@@ -91,7 +106,7 @@ action=$1
 root=$(realpath -m "$2")
 shift 2
 case $action in
-start | stop | run | become) "$action" "$@" ;;
+start | reboot | stop | run | become) "$action" "$@" ;;
 shell) run runuser --login "$1" -c 'exec bash --noprofile --norc' ;;
 *)
     echo "machine.sh: what is $action?" >&2

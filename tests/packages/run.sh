@@ -27,7 +27,8 @@ inventory() {
     inside find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /home \
         -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache -o -path /var/log \
         -o -path /var/lib/systemd -o -path /root \) -prune -o -print |
-        grep -vE '/__pycache__|^/etc/((passwd|group|g?shadow|sub[ug]id)-|\.pwd\.lock)$' | LC_ALL=C sort
+        grep -vE '/__pycache__|^/etc/((passwd|group|g?shadow|sub[ug]id)-|\.pwd\.lock)$' |
+        LC_ALL=C sort
     inside find /run/saevt 2> /dev/null || true
     inside cut -d: -f1 /etc/passwd /etc/group /etc/shadow
     inside cat /etc/ld.so.cache | md5sum
@@ -128,6 +129,17 @@ check_upgraded() {
     echo 'ok - an upgrade replaces the daemon, and programs and retained events go on'
 }
 
+# What a boot leaves for the first program to find, before it has connected.
+check_booted() {
+    inside systemctl enable --quiet saevtd.socket saevtd.service
+    tests/packages/machine.sh reboot "$machine"
+    [[ $(inside systemctl is-active saevtd.socket saevtd.service | xargs) == 'active active' ]]
+    [[ $(inside stat -c '%U:%G %a' /run/saevt) == 'saevt:saevt 755' ]]
+    [[ $(as member 'saevt status --json') == *'"start": 1,'* ]]
+    as member 'saevt publish safChnl=booted --quiet --no-create' 2> /dev/null && return 1
+    echo 'ok - the service is there after a reboot, with nothing of before'
+}
+
 check_removed() {
     local before=$1
     # The group stays as long as it has members.
@@ -157,4 +169,5 @@ check_installed
 check_used
 check_upgraded
 tests/packages/agent.sh "$machine"
+check_booted
 check_removed "$before"
