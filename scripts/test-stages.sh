@@ -319,16 +319,20 @@ stage_instructions() {
     benches/growth/instructions.py
 }
 
+# What a Debian system has beside its base: what the packages depend on, and are tried with.
+readonly debian_parts=(systemd procps python3 gcc libc6-dev pkg-config binutils make resource-agents
+    libxml2-utils)
+
 # The clean Debian system, as an archive that is kept for a week. Status 3: there can be none here.
 debian_root() {
     local archive=build/debian-root.tar
-    if [[ -z $(find "$archive" -mtime -7 2> /dev/null) ]]; then
+    if [[ -z $(find "$archive" -mtime -7 2> /dev/null) ||
+        "${debian_parts[*]}" != $(cat "$archive.parts" 2> /dev/null) ]]; then
         need_tool mmdebstrap mmdebstrap || return 3
         apt-get -qq update || return
-        # What the packages depend on, and what is tried with them.
-        scripts/debian-root.sh build/part.tar systemd procps python3 gcc libc6-dev pkg-config \
-            binutils resource-agents libxml2-utils || return
-        mv build/part.tar "$archive"
+        rm -f "$archive" "$archive.parts"
+        scripts/debian-root.sh "$archive" "${debian_parts[@]}" || return
+        echo "${debian_parts[*]}" > "$archive.parts"
     fi
 }
 
@@ -358,7 +362,7 @@ stage_packages() {
     local status=0
     need_file packaging/debian/rules tests/packages/run.sh packaging/ocf/saevtd.in
     if need_tool shellcheck shellcheck; then
-        shellcheck packaging/ocf/saevtd.in scripts/*.sh tests/packages/*.sh
+        shellcheck packaging/ocf/saevtd.in scripts/*.sh tests/packages/*.sh tests/guides/run.sh
         echo 'ok - shellcheck finds no fault in the resource agent and the scripts'
     else
         echo 'skip: scripts: shellcheck is not installed'

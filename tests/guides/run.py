@@ -11,8 +11,8 @@ A guide says before its blocks where they belong; those of the other place are p
     <!-- guide: log in again -->    what follows runs in a new shell of the user
     <!-- guide: not run: WHY -->    the next block alone is shown only
 
-In a block of `console`, a line that begins with `$ ` is a command of an ordinary user, with `# ` one
-of root, with `> ` the rest of the line before. What follows is what it prints, if anything is
+In a block of `console`, a line that begins with `$ ` is a command of an ordinary user, with `# `
+one of root, with `> ` the rest of the line before. What follows is what it prints, if anything is
 shown: `…` stands for any text within a line, a line of `...` for any lines. A command succeeds,
 unless the next one is `echo $?`. A block of another language is the file that its first line names
 in a comment, made where the shell is. A block of `text` is neither: something to look at.

@@ -34,17 +34,27 @@ end_private() {
 
 # A program as a site has one: built for openais, by a stand-in for its library that is gone then.
 make_old_program() {
-    local place=$1/alarm function
+    local place=$1/alarm
     mkdir "$place"
     printf 'OPENAIS_EVT_B.01.01 { global: sa*; };\n' > "$place/names.map"
-    for function in $(sed -n '/^OPENAIS/,/^}/s/^ *\(sa[A-Za-z]*\);$/\1/p' packaging/libSaEvt.map)
-    do
-        echo "int $function(void) { return 2; }"
-    done > "$place/library.c"
+    sed -n '/^OPENAIS/,/^}/s/^ *\(sa[A-Za-z]*\);$/int \1(void) { return 2; }/p' \
+        packaging/libSaEvt.map > "$place/library.c"
     cc -shared -fPIC -Wl,-soname,libSaEvt.so.2 -Wl,--version-script="$place/names.map" \
         -o "$place/libSaEvt.so" "$place/library.c"
     cc -Iinclude -o "$place/alarmd" examples/publisher.c -L"$place" -lSaEvt
     rm "$place/libSaEvt.so" "$place/library.c" "$place/names.map"
+}
+
+# The source tree as it is after `make PREFIX=/usr`, without what cargo has left: whoever installs
+# what somebody else has built needs no cargo.
+copy_tree() {
+    local tree=$1
+    mkdir -p "$tree/build"
+    cp -a Cargo.lock Cargo.toml LICENSE Makefile README.md bindings docs examples include \
+        packaging scripts src "$tree/"
+    cp -a build/bin build/cargo.stamp build/lib build/sbin "$tree/build/"
+    echo /usr > "$tree/build/prefix"
+    touch --reference="$tree/build/cargo.stamp" "$tree/build/prefix"
 }
 
 run_system() {
@@ -63,6 +73,7 @@ run_system() {
     done
     tests/packages/machine.sh run "$machine" useradd --create-home --shell /bin/bash alice
     make_old_program "$machine/home/alice"
+    copy_tree "$machine/usr/src/saevt"
     GUIDE_MACHINE=$machine python3 -B tests/guides/run.py system "${guides[@]}"
 }
 
