@@ -8,6 +8,7 @@
 #   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
 #   make bench                   measures beside peers; BENCH_RUNS, BENCH_SECONDS, BENCH_ONLY, ...
+#   make deb                     Debian packages in build/deb; needs debhelper
 #   make install PREFIX=/usr     also DESTDIR, LIBDIR, BINDIR, PYTHONDIR, ...; never touches /etc
 #
 # Packagers: give the same PREFIX to `make` and to `make install`. It is built into the library as
@@ -25,6 +26,8 @@ DOCDIR ?= $(PREFIX)/share/doc/saevt
 PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+# Pacemaker looks below /usr/lib/ocf, whatever the prefix.
+OCFDIR ?= $(PREFIX)/lib/ocf/resource.d
 PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
@@ -45,15 +48,17 @@ HEADERS := saAis.h saEvt.h
 PC_FILES := libSaEvt.pc opensaf-evt.pc
 MAN_PAGES := $(wildcard packaging/man/*.[1-8])
 EXAMPLE_CONFIGS := $(wildcard packaging/*.conf)
-EXAMPLES := $(wildcard examples/*.c examples/*.h examples/*.rs)
+EXAMPLES := $(wildcard examples/*.c examples/*.h examples/*.rs examples/*.sh)
+DOCUMENTS := README.md LICENSE
+GUIDES := $(wildcard docs/*.md)
 
 ARCHIVE := $(CARGO_TARGET_DIR)/release/libSaEvt.a
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard build.rs)
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test test-engines fuzz bench bench-growth bench-budget install uninstall version \
-    clean
+.PHONY: all demo test test-engines fuzz bench bench-growth bench-budget install uninstall deb \
+    version clean
 .DELETE_ON_ERROR:
 
 all: build/lib/libSaEvt.so build/sbin/saevtd build/bin/saevt
@@ -90,7 +95,8 @@ build/bin/saevt: build/cargo.stamp
 # DESTDIR is where a package is collected; the paths inside the files never contain it.
 install: all
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR) $(BINDIR) $(SBINDIR) $(INCLUDEDIR)/openais \
-	    $(PKGCONFIGDIR) $(PYTHONDIR) $(UNITDIR) $(SYSUSERSDIR) $(DOCDIR)/examples \
+	    $(PKGCONFIGDIR) $(PYTHONDIR) $(UNITDIR) $(SYSUSERSDIR) $(OCFDIR)/saevt \
+	    $(DOCDIR)/docs $(DOCDIR)/examples \
 	    $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS) $(FISH_COMPLETIONS))
 	$(INSTALL) -m 755 build/lib/$(LIBRARY) $(DESTDIR)$(LIBDIR)/$(LIBRARY)
 	for link in $(LIBRARY_LINKS); do \
@@ -109,6 +115,9 @@ install: all
 	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/saevtd.service.in > build/saevtd.service
 	$(INSTALL) -m 644 build/saevtd.service packaging/systemd/saevtd.socket $(DESTDIR)$(UNITDIR)
 	$(INSTALL) -m 644 packaging/systemd/saevt.sysusers $(DESTDIR)$(SYSUSERSDIR)/saevt.conf
+	sed -e 's|@SBINDIR@|$(SBINDIR)|' -e 's|@BINDIR@|$(BINDIR)|' packaging/ocf/saevtd.in \
+	    > build/saevtd.ocf
+	$(INSTALL) -m 755 build/saevtd.ocf $(DESTDIR)$(OCFDIR)/saevt/saevtd
 	for file in $(PC_FILES); do \
 	    sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
 	        -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@VERSION@|$(VERSION)|' \
@@ -117,8 +126,9 @@ install: all
 	for page in $(MAN_PAGES); do \
 	    section=$(DESTDIR)$(MANDIR)/man$${page##*.}; \
 	    $(INSTALL) -d $$section && $(INSTALL) -m 644 $$page $$section || exit 1; done
-	for file in $(wildcard README.md LICENSE docs/schemas.md) $(EXAMPLE_CONFIGS); do \
+	for file in $(DOCUMENTS) $(EXAMPLE_CONFIGS); do \
 	    $(INSTALL) -m 644 $$file $(DESTDIR)$(DOCDIR) || exit 1; done
+	$(INSTALL) -m 644 $(GUIDES) $(DESTDIR)$(DOCDIR)/docs
 	for file in $(EXAMPLES); do \
 	    $(INSTALL) -m 644 $$file $(DESTDIR)$(DOCDIR)/examples || exit 1; done
 
@@ -126,7 +136,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,$(LIBRARY) $(LIBRARY_LINKS))
 	rm -f $(DESTDIR)$(SBINDIR)/saevtd $(DESTDIR)$(BINDIR)/saevt $(DESTDIR)$(PYTHONDIR)/saevt.py
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,saevtd.service saevtd.socket)
-	rm -f $(DESTDIR)$(SYSUSERSDIR)/saevt.conf
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/saevt.conf $(DESTDIR)$(OCFDIR)/saevt/saevtd
 	rm -f $(DESTDIR)$(BASH_COMPLETIONS)/saevt $(DESTDIR)$(ZSH_COMPLETIONS)/_saevt \
 	    $(DESTDIR)$(FISH_COMPLETIONS)/saevt.fish
 	rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(HEADERS) $(addprefix openais/,$(HEADERS)))
@@ -134,7 +144,11 @@ uninstall:
 	for page in $(MAN_PAGES); do \
 	    rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/} || exit 1; done
 	rm -rf $(DESTDIR)$(DOCDIR)
-	-rmdir $(DESTDIR)$(INCLUDEDIR)/openais
+	-rmdir $(DESTDIR)$(INCLUDEDIR)/openais $(DESTDIR)$(OCFDIR)/saevt
+
+# Collected and built in build/deb; scripts/build-packages.sh says how.
+deb:
+	scripts/build-packages.sh
 
 demo: all
 	rm -rf build/demo-root

@@ -2,15 +2,21 @@
 # The demonstration: builds the examples against an installed saevt and tells a story with them.
 #
 #   demo.sh ROOT        ROOT is the prefix of an installation, as `make demo` makes it
+#   demo.sh --system    with what is installed in the system, on the service of this host
 #
-# Nobody starts a daemon: the first program does. The demo has a service of its own in a directory
-# of its own and leaves nothing behind. Exit status 0 only if every step did what it says.
+# With ROOT nobody starts a daemon: the first program does. The demo has a service of its own in a
+# directory of its own and leaves nothing behind; with --system it leaves its retained events. Exit
+# status 0 only if every step did what it says.
 set -euo pipefail
 
 # Everything that is still running then is ended, and the demo has failed.
 readonly seconds_max=30
 
-root=$(cd "${1:?usage: demo.sh ROOT}" && pwd -P)
+if [[ ${1:?usage: demo.sh ROOT | --system} == --system ]]; then
+    root=
+else
+    root=$(cd "$1" && pwd -P)
+fi
 here=$(cd "$(dirname "$0")" && pwd -P)
 work=$(mktemp -d /tmp/saevt-demo.XXXXXX)
 console_pid=
@@ -23,11 +29,13 @@ else
     bold='' bad='' off=''
 fi
 
-# A private place, whatever else this machine or this user runs.
 unset SAEVT_SOCKET SAEVT_AUTOSTART SAEVT_DAEMON
-export SAEVT_RUNTIME_DIR=$work/run
-export LD_LIBRARY_PATH=$root/lib
-export PKG_CONFIG_PATH=$root/lib/pkgconfig
+if [[ -n $root ]]; then
+    # A private place, whatever else this machine or this user runs.
+    export SAEVT_RUNTIME_DIR=$work/run
+    export LD_LIBRARY_PATH=$root/lib
+    export PKG_CONFIG_PATH=$root/lib/pkgconfig
+fi
 
 scene() { printf '\n%s== %s%s\n' "$bold" "$*" "$off"; }
 broken() { printf '%sdemo: %s%s\n' "$bad" "$*" "$off" >&2; exit 1; }
@@ -37,9 +45,14 @@ seconds_left() { echo $((SECONDS < seconds_max ? seconds_max - SECONDS : 1)); }
 # Runs one of our programs for no longer than is left of the time.
 limited() { timeout --foreground "$(seconds_left)" "$work/$1" "${@:2}"; }
 
-# The daemons that run from this installation: nobody else's.
+# The daemons that run from this installation: nobody else's. That of the system says itself who it
+# is.
 daemon_pids() {
     local exe
+    if [[ -z $root ]]; then
+        saevt status --json | tr -d ' \n' | sed 's/.*"pid":\([0-9]*\).*/\1\n/'
+        return
+    fi
     for exe in /proc/[0-9]*/exe; do
         if [[ $(readlink "$exe" 2>/dev/null) == "$root/sbin/saevtd" ]]; then
             exe=${exe#/proc/}
@@ -50,7 +63,7 @@ daemon_pids() {
 
 clean_up() {
     local pid
-    for pid in $console_pid $(daemon_pids); do
+    for pid in $console_pid ${root:+$(daemon_pids)}; do
         kill "$pid" 2>/dev/null || true
         kill -CONT "$pid" 2>/dev/null || true # A stopped process leaves only when it may run.
     done
@@ -100,18 +113,21 @@ end_console() {
     wait "$tee_pid"
 }
 
-mkdir -p "$SAEVT_RUNTIME_DIR"
-chmod 700 "$SAEVT_RUNTIME_DIR"
+[[ -z $root ]] || mkdir -m 700 "$SAEVT_RUNTIME_DIR"
 
 scene '1. Compile six C programs against the installed library'
 build
-[[ -z $(daemon_pids) ]] || broken 'a daemon of this installation is running already'
+[[ -z $root || -z $(daemon_pids) ]] || broken 'a daemon of this installation is running already'
 
-scene '2. An operator sits down; nothing is running yet, so the library starts the service'
+if [[ -n $root ]]; then
+    scene '2. An operator sits down; nothing is running yet, so the library starts the service'
+else
+    scene '2. An operator sits down; the service is that of this host'
+fi
 start_console /dev/null
 daemon=$(daemon_pids)
 [[ -n $daemon ]] || broken 'no saevtd was started'
-echo "saevtd    runs as process $daemon, started by the library"
+echo "saevtd    runs as process $daemon${root:+, started by the library}"
 
 scene '3. A monitor reports this machine, and that a service crashed (most urgent of all)'
 limited machine_monitor --rounds 3 --every 700 --run 'ulimit -c 0; sleep 1; kill -SEGV $$' \

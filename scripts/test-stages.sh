@@ -22,6 +22,8 @@ title_of() {
     engines) echo 'transports on real engines' ;;
     instructions) echo 'instructions for one event, against benches/budget.json' ;;
     demo) echo 'the demonstration' ;;
+    packages) echo 'the Debian packages and the resource agent, in a Debian system' ;;
+    guides) echo 'every command of the guides' ;;
     bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
     esac
 }
@@ -138,12 +140,15 @@ stage_install() {
     echo 'ok - daemon and headers are in their places'
     grep -q '^ExecStart=/opt/saevt/sbin/saevtd$' \
         "$root/opt/saevt/lib/systemd/system/saevtd.service"
+    grep -q '^default_binary=/opt/saevt/sbin/saevtd$' \
+        "$root/opt/saevt/lib/ocf/resource.d/saevt/saevtd"
+    echo 'ok - the resource agent names the installed daemon'
     [[ -f $root/opt/saevt/lib/systemd/system/saevtd.socket &&
         -f $root/opt/saevt/lib/sysusers.d/saevt.conf ]]
     echo 'ok - the units name the installed daemon'
     [[ $("$root/opt/saevt/bin/saevt" --version) == "saevt $(make --no-print-directory version)" ]]
     for name in man/man1/saevt.1 man/man1/saevt-watch.1 bash-completion/completions/saevt \
-        zsh/site-functions/_saevt fish/vendor_completions.d/saevt.fish doc/saevt/schemas.md; do
+        zsh/site-functions/_saevt fish/vendor_completions.d/saevt.fish doc/saevt/docs/schemas.md; do
         [[ -f $root/opt/saevt/share/$name ]]
     done
     echo 'ok - the command-line tool is there, with its pages and completions'
@@ -312,6 +317,79 @@ stage_instructions() {
         return 0
     fi
     benches/growth/instructions.py
+}
+
+# What a Debian system has beside its base: what the packages depend on, and are tried with.
+readonly debian_parts=(systemd procps python3 gcc libc6-dev pkg-config binutils make resource-agents
+    libxml2-utils)
+
+# The clean Debian system, as an archive that is kept for a week. Status 3: there can be none here.
+debian_root() {
+    local archive=build/debian-root.tar
+    if [[ -z $(find "$archive" -mtime -7 2> /dev/null) ||
+        "${debian_parts[*]}" != $(cat "$archive.parts" 2> /dev/null) ]]; then
+        need_tool mmdebstrap mmdebstrap || return 3
+        apt-get -qq update || return
+        rm -f "$archive" "$archive.parts"
+        scripts/debian-root.sh "$archive" "${debian_parts[@]}" || return
+        echo "${debian_parts[*]}" > "$archive.parts"
+    fi
+}
+
+# Debian packages in build/deb, if they can be built and tried here; says so if not.
+debian_packages() {
+    local tool
+    if [[ $(id -u) -ne 0 ]]; then
+        echo "skip: $1: only root can boot a system of its own"
+        return 3
+    fi
+    for tool in dpkg-buildpackage:dpkg-dev dh:debhelper dh_python3:dh-python fakeroot:fakeroot; do
+        if ! need_tool "${tool%:*}" "${tool#*:}"; then
+            echo "skip: $1: the tools to build Debian packages are not installed"
+            return 3
+        fi
+    done
+    local status=0
+    debian_root || status=$?
+    if [[ $status -eq 3 ]]; then
+        echo "skip: $1: there is no mmdebstrap or no source of Debian packages"
+    fi
+    [[ $status -eq 0 ]] || return "$status"
+    make --no-print-directory deb || return 1
+}
+
+stage_packages() {
+    local status=0
+    need_file packaging/debian/rules tests/packages/run.sh packaging/ocf/saevtd.in
+    if need_tool shellcheck shellcheck; then
+        shellcheck packaging/ocf/saevtd.in scripts/*.sh tests/packages/*.sh tests/guides/run.sh
+        echo 'ok - shellcheck finds no fault in the resource agent and the scripts'
+    else
+        echo 'skip: scripts: shellcheck is not installed'
+    fi
+    debian_packages 'Debian packages' || status=$?
+    [[ $status -ne 3 ]] || return 0
+    [[ $status -eq 0 ]]
+    if need_tool lintian lintian; then
+        lintian --allow-root --fail-on error,warning build/deb/*.changes
+        echo 'ok - lintian finds neither errors nor warnings'
+    else
+        echo 'skip: lintian: it is not installed'
+    fi
+    tests/packages/run.sh build/deb build/debian-root.tar
+}
+
+stage_guides() {
+    local status=0
+    need_file tests/guides/run.sh tests/guides/run.py build/lib/libSaEvt.so build/sbin/saevtd
+    need_tool python3 python3
+    need_tool pkg-config pkg-config
+    need_tool cc gcc
+    tests/guides/run.sh private
+    debian_packages 'guides in a Debian system' || status=$?
+    [[ $status -ne 3 ]] || return 0
+    [[ $status -eq 0 ]]
+    tests/guides/run.sh system
 }
 
 stage_demo() {

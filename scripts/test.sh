@@ -17,7 +17,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TERM_COLOR=never
 readonly logs=build/test-logs
 readonly stages=(format clippy tidy cargo loom build headers install abi readme capi python service
-    valgrind asan engines instructions demo bench-smoke)
+    valgrind asan engines instructions demo packages guides bench-smoke)
 readonly triple=x86_64-unknown-linux-gnu
 
 # shellcheck source=scripts/test-stages.sh

@@ -190,5 +190,11 @@ fn every_path_that_a_document_names_exists() {
             paths += 1;
         }
     }
+    for guide in ["getting-started.md", "migration.md", "operations.md", "schemas.md"] {
+        let text = read(&format!("docs/{guide}"));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')) {
+            assert!(repository("docs").join(link.0).exists(), "{guide} links to {}", link.0);
+        }
+    }
     assert!(paths > 20, "only {paths} paths were found");
 }

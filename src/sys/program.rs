@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// The file that this code was loaded from.
+/// The file that this code was loaded from: that of the library, or of a program that has the code
+/// in itself.
 #[must_use]
 pub fn own_file() -> Option<PathBuf> {
     // SAFETY: the structure is plain pointers, for which null is a value.
@@ -17,8 +18,12 @@ pub fn own_file() -> Option<PathBuf> {
         return None;
     }
     // SAFETY: the loader keeps the name as a C string for as long as the file is loaded.
-    let name = unsafe { CStr::from_ptr(found.dli_fname) };
-    std::fs::canonicalize(OsStr::from_bytes(name.to_bytes())).ok()
+    let name = unsafe { CStr::from_ptr(found.dli_fname) }.to_bytes();
+    if !name.contains(&b'/') {
+        // What the program was called by, and found in `PATH`; libraries come with a directory.
+        return std::fs::read_link("/proc/self/exe").ok();
+    }
+    std::fs::canonicalize(OsStr::from_bytes(name)).ok()
 }
 
 /// What the stub process needs; it shares this memory.

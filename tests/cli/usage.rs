@@ -3,7 +3,9 @@
 use crate::bed::Bed;
 use crate::tool::{CHANNEL, Running, TOOL, run, run_with, tool, watched, with_daemon};
 use nix::sys::signal::Signal;
-use std::process::Stdio;
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::process::{Command, Stdio};
 
 #[test]
 fn what_makes_no_sense_is_told_in_one_line_and_nothing_is_done() {
@@ -54,6 +56,28 @@ fn without_a_daemon_the_tool_waits_as_long_as_it_is_told_to() {
             let complaint = run.complaint(5);
             assert!(complaint.starts_with("cannot connect to the service: "), "{complaint}");
         }
+    });
+}
+
+#[test]
+fn the_tool_finds_the_daemon_beside_it_when_it_is_found_in_the_path() {
+    watched(|| {
+        let bed = Bed::new();
+        for (from, to) in [(TOOL, "bin/saevt"), (env!("CARGO_BIN_EXE_saevtd"), "sbin/saevtd")] {
+            let to = bed.path(to);
+            std::fs::create_dir(to.parent().unwrap()).unwrap();
+            std::fs::copy(from, to).unwrap();
+        }
+        std::fs::create_dir(bed.path("run")).unwrap();
+        let mut command = Command::new("saevt");
+        command.env("PATH", bed.path("bin")).env("SAEVT_RUNTIME_DIR", bed.path("run"));
+        command.args(["status", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for name in ["SAEVT_SOCKET", "SAEVT_AUTOSTART", "SAEVT_DAEMON"] {
+            command.env_remove(name);
+        }
+        let status: Value = serde_json::from_str(&run_with(&mut command, b"").ok()).unwrap();
+        let daemon = i32::try_from(status["pid"].as_i64().unwrap()).unwrap();
+        nix::sys::signal::kill(Pid::from_raw(daemon), Signal::SIGTERM).unwrap();
     });
 }
 
