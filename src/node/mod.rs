@@ -13,14 +13,19 @@ mod departure;
 pub mod entry;
 mod grants;
 mod journal;
+mod log;
+pub mod metrics;
 mod others;
+mod permits;
 pub mod place;
+mod reload;
 mod requests;
 mod rest;
 mod schedule;
 mod starts;
 mod status;
 mod supervisor;
+mod throttle;
 mod turn;
 mod windows;
 
@@ -29,23 +34,24 @@ use crate::evt::{EventId, Span, Time};
 use crate::sys::descriptor::{self, Ready};
 use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
+pub use log::{complain, log};
+
 use alarm::Alarm;
 use client::Client;
 use config::Config;
 use departure::Departure;
 use journal::Journal;
+use log::Level;
+use metrics::Metrics;
 use place::Place;
 use std::collections::VecDeque;
-use std::fmt::Arguments;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use supervisor::Supervisor;
 use windows::Inboxes;
 
 /// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
 const MEND_PAUSE: Span = Span(1_000_000_000);
-/// Bytes of the longest line of log: what a pipe that is ready takes at once.
-const LINE_BYTES_MAX: usize = 4096;
 /// How long the daemon accepts nobody after it could not for want of descriptors.
 const ACCEPT_PAUSE: Span = Span(100_000_000);
 const LISTENER: u64 = 0;
@@ -55,22 +61,13 @@ const BELL: u64 = 3;
 const END: u64 = 4;
 const SYSTEM: u64 = 5;
 const CHANGE: u64 = 6;
-const ALARM: u64 = 7;
+const METRICS: u64 = 7;
+const SCRAPER: u64 = 8;
+const ALARM: u64 = 9;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
     kind << 56 | (slot as u64) << 32 | generation as u64
-}
-
-/// One line of log on standard error, where a supervisor collects it.
-pub fn log(what: Arguments<'_>) {
-    let line = format!("saevtd: {what}\n");
-    // A pipe that is ready takes a line whole. One that is full, since nobody reads it, must not
-    // stop the loop, and one whose reader has gone must not end it: the line is given up.
-    let ready = descriptor::poll([(io::stderr().as_raw_fd(), libc::POLLOUT)], Some(0));
-    if ready.is_ok_and(|[events]| events & libc::POLLOUT != 0) {
-        let _ = io::stderr().write_all(&line.as_bytes()[..line.len().min(LINE_BYTES_MAX)]);
-    }
 }
 
 /// The daemon's whole state.
@@ -109,6 +106,12 @@ struct Server {
     now: Time,
     /// Units of work since the last look at the descriptors.
     spent: u64,
+    /// What the policy has refused to all programs.
+    refusals: u64,
+    /// Lines of log about users.
+    log_users: log::Users,
+    /// Counters for Prometheus, if they are wanted.
+    metrics: Option<Metrics>,
     /// Room for what the epoll set reports.
     ready: Vec<Ready>,
     buffer: Vec<u8>,
@@ -169,7 +172,7 @@ impl Server {
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
         let alarm = Alarm::new().map_err(|error| format!("no timer: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
-        let server = Self {
+        let mut server = Self {
             grace_ends: restarted.then(|| now.after(config.grace)),
             mend_at: None,
             accept_at: None,
@@ -187,6 +190,9 @@ impl Server {
             favoured: VecDeque::new(),
             resting: VecDeque::new(),
             spent: 0,
+            refusals: 0,
+            log_users: log::Users::default(),
+            metrics: None,
             ready: Vec::new(),
             buffer: vec![0; MESSAGE_BYTES_MAX],
             attributes: Vec::with_capacity(attributes_bytes),
@@ -202,16 +208,24 @@ impl Server {
             since: clock::wall(),
             now,
         };
-        server.watch_own().map_err(|error| format!("cannot watch the socket: {error}"))?;
+        server.watch_all()?;
         Ok(server)
     }
 
-    /// Watches what is there before any program comes.
-    fn watch_own(&self) -> io::Result<()> {
-        let readable = libc::EPOLLIN as u32;
-        self.watch_listener()?;
-        self.watch(self.place.signals.as_fd(), readable, token(SIGNAL, 0, 0))?;
-        self.watch(self.alarm.readiness(), readable, token(ALARM, 0, 0))
+    /// Watches what is there before the first program, and listens for who wants metrics.
+    fn watch_all(&mut self) -> Result<(), String> {
+        let failed = |error| format!("cannot watch the socket: {error}");
+        let events = libc::EPOLLIN as u32;
+        self.watch_listener().map_err(failed)?;
+        let signals = self.place.signals.as_fd();
+        self.watch(signals, events, token(SIGNAL, 0, 0)).map_err(failed)?;
+        self.watch(self.alarm.readiness(), events, token(ALARM, 0, 0)).map_err(failed)?;
+        if let Some(address) = &self.config.metrics {
+            let metrics = Metrics::listen(address, self.config.socket_mode)?;
+            self.watch(metrics.listener(), events, token(METRICS, 0, 0)).map_err(failed)?;
+            self.metrics = Some(metrics);
+        }
+        Ok(())
     }
 
     fn watch_listener(&self) -> io::Result<()> {
@@ -255,10 +269,12 @@ impl Server {
         let (slot, generation) = ((ready.token >> 32 & 0xff_ffff) as usize, ready.token as u32);
         match kind {
             LISTENER => self.accept(),
-            SIGNAL => self.ending = true,
+            SIGNAL => self.hear_signals(),
             SYSTEM => self.hear_system(),
             CHANGE => self.note_change(),
             ALARM => self.alarm.end(),
+            METRICS => self.accept_scrapers(),
+            SCRAPER => self.serve_scraper(slot, generation),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -282,12 +298,12 @@ impl Server {
             match socket::accept(self.place.listener.as_fd()) {
                 Ok(Some(control)) => {
                     if let Err(error) = self.connect(control) {
-                        log(format_args!("a program could not be connected: {error}"));
+                        complain(format_args!("a program could not be connected: {error}"));
                     }
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    log(format_args!("cannot accept programs for a while: {error}"));
+                    complain(format_args!("cannot accept programs for a while: {error}"));
                     // Its readiness would be reported at each look.
                     let listener = self.place.listener.as_raw_fd();
                     descriptor::epoll_remove(self.epoll.as_fd(), listener);
@@ -345,10 +361,7 @@ impl Server {
 
     /// Ends the link of a client that broke it.
     fn drop_client(&mut self, slot: usize, why: &str) {
-        if let Some(client) = &self.clients[slot] {
-            let peer = client.peer;
-            log(format_args!("pid {} uid {} dropped: {why}", peer.pid, peer.uid));
-        }
+        self.log_of(slot, Level::Warning, format_args!("dropped: {why}"));
         self.disconnect(slot);
     }
 
@@ -411,7 +424,7 @@ impl Server {
             }
             Err(error) => {
                 if self.mend_at.is_none() {
-                    log(format_args!(
+                    complain(format_args!(
                         "cannot write the state file, a restart would lose events: {error}"
                     ));
                 }
@@ -424,56 +437,8 @@ impl Server {
     fn advance_start(&mut self) {
         self.start = starts::next(self.start);
         if let Err(error) = self.journal.note_start(self.start) {
-            log(format_args!("cannot note a start number: {error}"));
+            complain(format_args!("cannot note a start number: {error}"));
         }
         self.core.next_start(self.start);
-    }
-
-    /// When something is due; `None` when nothing is.
-    fn next_due(&self) -> Option<Time> {
-        let idle = self.config.idle_exit.zip(self.idle_since);
-        let due = [
-            self.core.next_deadline().filter(|deadline| *deadline < Time::MAX),
-            self.grace_ends,
-            self.mend_at,
-            self.accept_at,
-            self.departure.as_ref().map(Departure::due).filter(|due| *due < Time::MAX),
-            self.supervisor.due(),
-            idle.map(|(span, since)| since.after(span)),
-            self.resting.front().map(|(at, _)| *at),
-        ];
-        due.into_iter().flatten().min()
-    }
-
-    /// Does what is due at this time.
-    fn pass_time(&mut self) {
-        if self.core.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.core.expire(self.now);
-        }
-        if self.grace_ends.is_some_and(|end| end <= self.now) {
-            self.grace_ends = None;
-            self.core.end_grace();
-            self.record_changes();
-        }
-        if self.mend_at.is_some_and(|at| at <= self.now) {
-            self.mend();
-        }
-        if self.accept_at.is_some_and(|at| at <= self.now) {
-            self.accept_at = None;
-            if let Err(error) = self.watch_listener() {
-                log(format_args!("cannot watch the socket: {error}"));
-                self.accept_at = Some(self.now.after(ACCEPT_PAUSE));
-            }
-        }
-        self.pass_departure();
-        self.supervisor.pass_time(self.now);
-        if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
-            && since.after(span) <= self.now
-        {
-            // A program that has just connected is no reason to leave.
-            self.accept();
-            self.ending |= self.connected == 0;
-        }
-        self.look_at_rest();
     }
 }
