@@ -23,6 +23,7 @@ struct Header {
     node_bell: Line<AtomicU32>,
     credit: Line<AtomicU64>,
     block: Line<AtomicU64>,
+    membership: Line<AtomicU32>,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER);
@@ -177,6 +178,23 @@ impl Outbox {
     #[must_use]
     pub fn take_block(&self) -> u64 {
         self.header().block.0.swap(0, Ordering::AcqRel)
+    }
+
+    /// Counts how often the node has left its cluster or come back: odd while it is outside. A node
+    /// without a cluster never changes it.
+    #[inline]
+    #[must_use]
+    pub fn membership(&self) -> u32 {
+        self.header().membership.0.load(Ordering::Acquire)
+    }
+
+    /// Node: says whether it is outside its cluster; true if that has changed.
+    pub fn set_outside(&self, outside: bool) -> bool {
+        let changed = (self.membership() % 2 == 1) != outside;
+        if changed {
+            self.header().membership.0.fetch_add(1, Ordering::AcqRel);
+        }
+        changed
     }
 
     /// Agent: takes credit for one retained event of `bytes` bytes; false if there is not enough.

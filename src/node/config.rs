@@ -1,5 +1,6 @@
 //! The daemon's configuration: a TOML file, every key optional, unknown keys refused.
 
+use super::cluster_config::{ClusterConfig, ClusterTable};
 use crate::evt::{Limits, Span};
 use crate::wire::MESSAGE_BYTES_MAX;
 use serde::Deserialize;
@@ -26,6 +27,8 @@ pub struct Config {
     pub socket_mode: u32,
     /// A private daemon: the socket of the system service, to which it moves when one is there.
     pub yields_to: Option<PathBuf>,
+    /// The cluster this node belongs to; `None`: it is alone.
+    pub cluster: Option<ClusterConfig>,
 }
 
 impl Default for Config {
@@ -40,6 +43,7 @@ impl Default for Config {
             idle_exit: None,
             socket_mode: 0o660,
             yields_to: None,
+            cluster: None,
         }
     }
 }
@@ -50,6 +54,7 @@ struct File {
     node: NodeTable,
     limits: LimitsTable,
     link: LinkTable,
+    cluster: ClusterTable,
 }
 
 #[derive(Debug, Deserialize, Default)]
@@ -168,6 +173,7 @@ impl Config {
         if let Some(bytes) = file.link.inbox_bytes {
             config.inbox_bytes = bytes as usize;
         }
+        config.cluster = file.cluster.read()?;
         config.check()?;
         Ok(config)
     }
@@ -210,7 +216,7 @@ impl Config {
     }
 }
 
-fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+pub(super) fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {
@@ -218,7 +224,7 @@ fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
     }
 }
 
-fn span(key: &str, seconds: f64) -> Result<Span, String> {
+pub(super) fn span(key: &str, seconds: f64) -> Result<Span, String> {
     if (0.0..=9.0e9).contains(&seconds) {
         Ok(Span((seconds * 1e9) as u64))
     } else {
@@ -234,6 +240,11 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::cluster_config::Engine;
+
+    fn cluster_defaults() -> ClusterConfig {
+        ClusterConfig { members_expected: Some(3), ..ClusterConfig::new(Engine::Corosync) }
+    }
 
     #[test]
     fn an_empty_file_gives_the_defaults() {
@@ -252,7 +263,9 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         let config = Config::parse(&uncommented).unwrap();
-        assert_eq!(Config { idle_exit: None, ..config }, Config::default());
+        let cluster = config.cluster.clone().unwrap();
+        assert_eq!(cluster, ClusterConfig { member: Some(1), ..cluster_defaults() });
+        assert_eq!(Config { idle_exit: None, cluster: None, ..config }, Config::default());
     }
 
     #[test]

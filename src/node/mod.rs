@@ -7,6 +7,8 @@
 mod arrival;
 pub mod carriage;
 mod client;
+mod cluster;
+pub mod cluster_config;
 pub mod config;
 mod departure;
 pub mod entry;
@@ -29,6 +31,7 @@ use crate::sys::descriptor::{self, Ready};
 use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
 use client::Client;
+use cluster::Replication;
 use config::Config;
 use departure::Departure;
 use journal::Journal;
@@ -53,6 +56,7 @@ const BELL: u64 = 3;
 const END: u64 = 4;
 const SYSTEM: u64 = 5;
 const CHANGE: u64 = 6;
+const ENGINE: u64 = 7;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -95,6 +99,8 @@ struct Server {
     /// Of a private daemon that moves when a system service appears.
     departure: Option<Departure>,
     supervisor: Supervisor,
+    /// Of a node in a cluster.
+    replication: Option<Box<Replication>>,
     /// Everything is at the system service now.
     has_departed: bool,
     /// A move has failed after the programs were left: they are served again from the state.
@@ -149,7 +155,15 @@ impl Server {
             0 if yields => departure::first_start(),
             before => starts::next(before),
         };
-        let member = if yields { EventId::private_member(process::user()) } else { 0 };
+        let attached = match &config.cluster {
+            Some(cluster) => Some(cluster::attach(cluster, &place)?),
+            None => None,
+        };
+        let member = match &attached {
+            Some(attached) => attached.member,
+            None if yields => EventId::private_member(process::user()),
+            None => 0,
+        };
         let now = clock::elapsed();
         let genesis = Genesis { member, start, hash_seed: process::random() };
         let mut core = Node::new(config.limits.clone(), genesis);
@@ -158,8 +172,17 @@ impl Server {
         let (grants, births) = (left.grants(), left.births());
         journal::adopt(left, &mut core, now);
         if restarted {
-            core.begin_grace(!clean);
+            // What others have published meanwhile is missed also after an end in order.
+            core.begin_grace(!clean || attached.is_some());
         }
+        let replication = match (attached, &config.cluster) {
+            (Some(attached), Some(cluster)) => {
+                let to = (&mut core, now);
+                let begun = Replication::begin(cluster, &config.limits, attached, start, to);
+                Some(Box::new(begun.map_err(|error| format!("cannot join the cluster: {error}"))?))
+            }
+            _ => None,
+        };
         let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
@@ -171,6 +194,7 @@ impl Server {
             idle_since: Some(now),
             departure: yields.then(|| Departure::new(now)),
             supervisor: Supervisor::ready(now),
+            replication,
             has_departed: false,
             begins_anew: false,
             inboxes: Inboxes::default(),
@@ -206,6 +230,10 @@ impl Server {
                 )
             })
             .map_err(|error| format!("cannot watch the socket: {error}"))?;
+        if let Some(replication) = &server.replication {
+            let watched = replication.watched_by(&server);
+            watched.map_err(|error| format!("cannot watch the engine: {error}"))?;
+        }
         Ok(server)
     }
 
@@ -234,8 +262,10 @@ impl Server {
             // What is published from now on is not for this daemon.
             return Ok(());
         }
+        self.hear_cluster()?;
         self.give_turns();
         self.publish_of_gone();
+        self.speak_to_cluster();
         Ok(())
     }
 
@@ -251,6 +281,7 @@ impl Server {
             SIGNAL => self.ending = true,
             SYSTEM => self.hear_system(),
             CHANGE => self.note_change(),
+            ENGINE => self.note_engine(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -359,6 +390,9 @@ impl Server {
             }
         }
         self.inboxes.end_flight();
+        if let Some(replication) = &mut self.replication {
+            replication.forget(client.process);
+        }
         self.core.disconnect(client.process);
         self.inboxes.remove_process(client.process);
         self.connected -= 1;
@@ -430,6 +464,7 @@ impl Server {
             self.mend_at,
             self.accept_at,
             self.departure.as_ref().map(Departure::due).filter(|due| *due < Time::MAX),
+            self.replication.as_ref().map(|replication| replication.due()),
             self.supervisor.due(),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),

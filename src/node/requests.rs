@@ -5,6 +5,7 @@ use super::status::{STATUS_COST, TOTALS_COST};
 use super::turn::COPY_BYTES;
 use super::windows::Window;
 use super::{Server, log};
+use crate::evt::cluster::Ask;
 use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
 use crate::evt::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Priority};
 use crate::link::POSITION_MAX;
@@ -14,7 +15,7 @@ use crate::link::outring::UNIT;
 use crate::link::record::VERSION;
 use crate::sys::{descriptor, memory};
 use crate::wire::status::Topic;
-use crate::wire::{Body, reply};
+use crate::wire::{Body, Request, reply};
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -94,6 +95,9 @@ impl Server {
             if self.waits_for_arrival(slot) {
                 return Requests::Waiting;
             }
+            if self.must_wait_for_answers(slot) {
+                return Requests::Waiting;
+            }
             if (*budget == 0 && !first) || !self.others_are_taken(slot) {
                 return Requests::Due;
             }
@@ -103,8 +107,9 @@ impl Server {
             let process = client.process;
             let id = waiting.request.id;
             let cost = cost(&waiting.request.body);
-            let (code, body, descriptors) = self.handle(slot, process, waiting);
+            let answer = self.handle(slot, process, waiting);
             *budget = budget.saturating_sub(cost + self.core.take_work());
+            let Some((code, body, descriptors)) = answer else { continue };
             let Some(client) = self.clients[slot].as_mut() else { return Requests::None };
             if id != 0 {
                 client.reply(id, code, body, descriptors);
@@ -112,8 +117,63 @@ impl Server {
         }
     }
 
-    fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Answer {
+    /// Handles a request. `None`: the cluster has to agree, and the answer comes later.
+    fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Option<Answer> {
         let Waiting { request, descriptors } = waiting;
+        if self.replication.is_some() {
+            let asked = self.ask_cluster(slot, process, request.id, &request.body);
+            if let Some(outcome) = asked {
+                return outcome.err().map(|error| only(Err(error)));
+            }
+        }
+        Some(self.handle_here(slot, process, request, descriptors))
+    }
+
+    /// Puts a request to the cluster, if it is about what others must agree to.
+    fn ask_cluster(
+        &mut self,
+        slot: usize,
+        process: ProcessKey,
+        id: u32,
+        body: &Body,
+    ) -> Option<Result<(), Error>> {
+        match *body {
+            Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
+                let ask = Ask::Open { process, library, instance, name, flags, names_are_dns };
+                let parked = self.open_in_cluster(slot, id, asynchronous, ask);
+                if asynchronous && parked.is_err() {
+                    self.inboxes.note_answer(Target { process, library });
+                }
+                Some(parked)
+            }
+            Body::Unlink { name } => Some(self.unlink_in_cluster(slot, id, name)),
+            Body::RetentionClear { instance, id: event } => {
+                let ask = Ask::Clear { process, instance, id: event };
+                Some(self.clear_in_cluster(slot, id, ask))
+            }
+            Body::Close { instance } => {
+                self.close_in_cluster(slot, process, instance);
+                None
+            }
+            Body::LibraryClose { library } => {
+                self.close_library_in_cluster(slot, process, library);
+                None
+            }
+            // A program that was connected to a node of before comes back when this one serves.
+            Body::Hello { resumes: true, .. } if !self.is_serving() => Some(Err(Error::TryAgain)),
+            // What moves here would be unknown to the others.
+            Body::MoveChannel { .. } | Body::MoveRetained { .. } => Some(Err(Error::TryAgain)),
+            _ => None,
+        }
+    }
+
+    fn handle_here(
+        &mut self,
+        slot: usize,
+        process: ProcessKey,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> Answer {
         match request.body {
             Body::Hello { version, resumes, blocks } => {
                 self.hello(slot, version, resumes, &blocks, descriptors)
@@ -283,6 +343,7 @@ impl Server {
         };
         let bell = descriptor::eventfd()?;
         let handed_bell = bell.try_clone()?;
+        let outside = self.is_outside();
         let Some(client) = self.clients[slot].as_mut() else {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         };
@@ -316,6 +377,7 @@ impl Server {
             linked.prepaid_until[index] = reserved;
         }
         let _ = linked.outbox.take_credit();
+        let _ = linked.outbox.set_outside(outside);
         let _ = linked.outbox.node_bell().stay_awake();
         client.linked = Some(linked);
         Ok(memory.into_iter().chain([handed_bell]).collect())

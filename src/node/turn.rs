@@ -388,7 +388,7 @@ impl Server {
     }
 
     /// Makes everything that has happened last, and shows it to those it is for.
-    fn show_effects(&mut self) {
+    pub(super) fn show_effects(&mut self) {
         while let Some(to) = self.inboxes.pop_backlogged() {
             self.refill(to);
         }
