@@ -155,10 +155,7 @@ impl Server {
             0 if yields => departure::first_start(),
             before => starts::next(before),
         };
-        let attached = match &config.cluster {
-            Some(cluster) => Some(cluster::attach(cluster, &place)?),
-            None => None,
-        };
+        let attached = config.cluster.as_ref().map(|it| cluster::attach(it, &place)).transpose()?;
         let member = match &attached {
             Some(attached) => attached.member,
             None if yields => EventId::private_member(process::user()),
@@ -175,14 +172,8 @@ impl Server {
             // What others have published meanwhile is missed also after an end in order.
             core.begin_grace(!clean || attached.is_some());
         }
-        let replication = match (attached, &config.cluster) {
-            (Some(attached), Some(cluster)) => {
-                let to = (&mut core, now);
-                let begun = Replication::begin(cluster, &config.limits, attached, start, to);
-                Some(Box::new(begun.map_err(|error| format!("cannot join the cluster: {error}"))?))
-            }
-            _ => None,
-        };
+        let join = |attached| Replication::begin(&config, attached, start, (&mut core, now));
+        let replication = attached.map(join).transpose()?;
         let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;

@@ -5,7 +5,6 @@ use super::status::{STATUS_COST, TOTALS_COST};
 use super::turn::COPY_BYTES;
 use super::windows::Window;
 use super::{Server, log};
-use crate::evt::cluster::Ask;
 use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
 use crate::evt::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Priority};
 use crate::link::POSITION_MAX;
@@ -127,44 +126,6 @@ impl Server {
             }
         }
         Some(self.handle_here(slot, process, request, descriptors))
-    }
-
-    /// Puts a request to the cluster, if it is about what others must agree to.
-    fn ask_cluster(
-        &mut self,
-        slot: usize,
-        process: ProcessKey,
-        id: u32,
-        body: &Body,
-    ) -> Option<Result<(), Error>> {
-        match *body {
-            Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
-                let ask = Ask::Open { process, library, instance, name, flags, names_are_dns };
-                let parked = self.open_in_cluster(slot, id, asynchronous, ask);
-                if asynchronous && parked.is_err() {
-                    self.inboxes.note_answer(Target { process, library });
-                }
-                Some(parked)
-            }
-            Body::Unlink { name } => Some(self.unlink_in_cluster(slot, id, name)),
-            Body::RetentionClear { instance, id: event } => {
-                let ask = Ask::Clear { process, instance, id: event };
-                Some(self.clear_in_cluster(slot, id, ask))
-            }
-            Body::Close { instance } => {
-                self.close_in_cluster(slot, process, instance);
-                None
-            }
-            Body::LibraryClose { library } => {
-                self.close_library_in_cluster(slot, process, library);
-                None
-            }
-            // A program that was connected to a node of before comes back when this one serves.
-            Body::Hello { resumes: true, .. } if !self.is_serving() => Some(Err(Error::TryAgain)),
-            // What moves here would be unknown to the others.
-            Body::MoveChannel { .. } | Body::MoveRetained { .. } => Some(Err(Error::TryAgain)),
-            _ => None,
-        }
     }
 
     fn handle_here(

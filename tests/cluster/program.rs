@@ -6,9 +6,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// The built program.
 pub(crate) const ACTOR: &str = "SAEVT_CLUSTER_ACTOR";
+
+/// After such a pause something is tried again.
+const ATTEMPT: Duration = Duration::from_millis(300);
 
 pub(crate) const OK: i32 = 1;
 pub(crate) const TIMEOUT: i32 = 5;
@@ -73,7 +77,6 @@ impl Program {
         self.insist(&format!("init {release}"));
         self
     }
-
 
     fn note(&mut self, line: &str) {
         let mut words = line.split(' ');
@@ -152,9 +155,23 @@ impl Program {
 
     /// Waits until an event of this number is told.
     pub(crate) fn await_number(&mut self, wanted: u64) {
-        self.await_told(|told| {
-            told.iter().any(|it| matches!(it, Told::Event { number, .. } if *number == wanted))
-        });
+        let is_it = |told: &Told| matches!(told, Told::Event { number, .. } if *number == wanted);
+        if self.told.iter().any(is_it) {
+            return;
+        }
+        // Only the newest is looked at: there are many.
+        self.await_told(|told| told.last().is_some_and(is_it));
+    }
+
+    /// Whether an event of this number comes before it is time for another attempt.
+    pub(crate) fn hears(&mut self, wanted: u64) -> bool {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(ATTEMPT) else { return false };
+            self.note(&line);
+            if matches!(self.told.last(), Some(Told::Event { number, .. }) if *number == wanted) {
+                return true;
+            }
+        }
     }
 
     /// The numbers of the events so far.

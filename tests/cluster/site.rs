@@ -57,6 +57,8 @@ pub(crate) struct Site {
     stopped: BTreeSet<usize>,
     cut: BTreeSet<usize>,
     away: BTreeSet<usize>,
+    /// Whether a node without quorum serves nobody, where the engine knows of quorum.
+    pub(crate) needs_quorum: bool,
     /// Whether the configuration says which member a node is.
     pub(crate) is_numbered: bool,
 }
@@ -75,6 +77,7 @@ impl Site {
             stopped: BTreeSet::new(),
             cut: BTreeSet::new(),
             away: BTreeSet::new(),
+            needs_quorum: true,
             is_numbered: true,
         }
     }
@@ -100,7 +103,8 @@ impl Site {
     pub(crate) fn start(&mut self, node: usize) {
         let home = self.home(node);
         fs::create_dir_all(&home).expect("a directory can be made");
-        let quorum = if self.has_corosync() { "" } else { "quorum = \"ignored\"\n" };
+        let ignored = "quorum = \"ignored\"\nmembers_expected = 3\n";
+        let quorum = if self.has_corosync() && self.needs_quorum { "" } else { ignored };
         let member = if self.is_numbered { format!("member = {node}\n") } else { String::new() };
         let configuration = format!(
             "[cluster]\nengine = \"{}\"\nservice = \"{}\"\nhang_seconds = 4.0\n\
@@ -157,7 +161,7 @@ impl Site {
         Program::start(&self.socket(node))
     }
 
-    /// Runs a program of capi-tests that is beside the actor, each of its processes on another node.
+    /// Runs a program of capi-tests that is beside the actor, each process on another node.
     pub(crate) fn run_spread(&self, name: &str) -> Output {
         let program = Path::new(&variable(ACTOR)).with_file_name(name);
         let [first, second, third] = [1, 2, 3].map(|node| self.socket(node));

@@ -15,6 +15,7 @@ const NUMBER_TIME: Span = Span(60_000_000_000);
 pub(in crate::node) struct Attached {
     pub(super) transport: Box<dyn Transport>,
     pub(super) standing: Standing,
+    pub(super) config: ClusterConfig,
     /// The member number.
     pub(in crate::node) member: u16,
 }
@@ -33,7 +34,7 @@ pub(in crate::node) fn attach(config: &ClusterConfig, place: &Place) -> Result<A
         Some(member) => member,
         None => number_of(&mut *transport, &mut standing, config.engine, place)?,
     };
-    Ok(Attached { transport, standing, member })
+    Ok(Attached { transport, standing, config: config.clone(), member })
 }
 
 /// Waits for the engine to tell the number of this node, which is its member number if it can be.

@@ -12,10 +12,11 @@ pub(super) use engine::{Attached, attach};
 
 use super::carriage::Carriage;
 use super::cluster_config::ClusterConfig;
+use super::config::Config;
 use super::{ENGINE, Server, log, token};
 use crate::evt::cluster::{Answer, Cluster, Life, Notice, Ticket, World};
 use crate::evt::node::{Node, ProcessKey};
-use crate::evt::{Error, InstanceNo, Limits, Span, Time};
+use crate::evt::{Error, InstanceNo, Span, Time};
 use crate::sys::clock;
 use crate::transport::Standing;
 use parked::Parked;
@@ -59,21 +60,26 @@ impl Replication {
     ///
     /// # Errors
     ///
-    /// What the engine says.
+    /// What the engine says, as one line.
     pub(in crate::node) fn begin(
-        config: &ClusterConfig,
-        limits: &Limits,
+        config: &Config,
         attached: Attached,
         start: u32,
         (node, now): (&mut Node, Time),
-    ) -> io::Result<Self> {
-        let Attached { transport, standing, member } = attached;
-        let carriage = Carriage::new(transport, member)?.with_standing(standing);
+    ) -> Result<Box<Self>, String> {
+        let Attached { transport, standing, member, config: cluster } = attached;
+        let settings = cluster.settings(&config.limits);
+        let carriage = Carriage::new(transport, member)
+            .map_err(|error| format!("cannot join the cluster: {error}"))?
+            .with_standing(standing);
         let own = Life { member, start };
-        log(format_args!("cluster: start {start} of member {member}, by {}", config.engine.name()));
-        Ok(Self {
-            cluster: Cluster::new(config.settings(limits), own, node, now),
-            config: config.clone(),
+        log(format_args!(
+            "cluster: start {start} of member {member}, by {}",
+            cluster.engine.name()
+        ));
+        Ok(Box::new(Self {
+            cluster: Cluster::new(settings, own, node, now),
+            config: cluster,
             carriage,
             standing,
             standing_since: now,
@@ -86,7 +92,7 @@ impl Replication {
             hears: true,
             has_news: true,
             due: now,
-        })
+        }))
     }
 
     /// The descriptor that is readable while the engine has something.
@@ -170,16 +176,22 @@ impl Server {
         if replication.due() > now {
             return Ok(());
         }
-        let heard = self.with_cluster(|replication, world| {
-            let Replication { carriage, cluster, .. } = replication;
-            if !std::mem::take(&mut replication.hears) {
-                return Ok(0);
+        let heard: Option<io::Result<usize>> = self.with_cluster(|replication, world| {
+            let Replication { carriage, cluster, hears, .. } = replication;
+            let mut heard = 0;
+            while *hears && heard < ARRIVALS_MAX {
+                // Each has come by now, and not before: round trips are counted by this.
+                world.now = clock::elapsed();
+                let taken = carriage.receive(cluster, world, 1)?;
+                *hears = taken > 0;
+                heard += taken;
             }
-            carriage.receive(cluster, world, ARRIVALS_MAX)
+            Ok(heard)
         });
         let heard = heard.unwrap_or(Ok(0))?;
+        let now = clock::elapsed();
+        self.now = now;
         let told = self.with_cluster(|replication, _| {
-            replication.hears |= heard == ARRIVALS_MAX;
             replication.has_news |= heard > 0;
             replication.note_standing(now)
         });
@@ -243,6 +255,7 @@ impl Server {
         if !replication.has_news && !self.core.has_gathered() && !replication.cluster.has_unsent() {
             return;
         }
+        self.now = clock::elapsed();
         self.with_cluster(|replication, world| {
             replication.has_news = false;
             replication.cluster.pump(world);

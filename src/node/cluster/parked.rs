@@ -160,12 +160,50 @@ impl Server {
         Ok(())
     }
 
+    /// Puts a request to the cluster, if it is about what others must agree to.
+    pub(in crate::node) fn ask_cluster(
+        &mut self,
+        slot: usize,
+        process: ProcessKey,
+        id: u32,
+        body: &Body,
+    ) -> Option<Result<(), Error>> {
+        match *body {
+            Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
+                let ask = Ask::Open { process, library, instance, name, flags, names_are_dns };
+                let parked = self.open_in_cluster(slot, id, asynchronous, ask);
+                if asynchronous && parked.is_err() {
+                    self.inboxes.note_answer(Target { process, library });
+                }
+                Some(parked)
+            }
+            Body::Unlink { name } => Some(self.unlink_in_cluster(slot, id, name)),
+            Body::RetentionClear { instance, id: event } => {
+                let ask = Ask::Clear { process, instance, id: event };
+                Some(self.clear_in_cluster(slot, id, ask))
+            }
+            Body::Close { instance } => {
+                self.close_in_cluster(slot, process, instance);
+                None
+            }
+            Body::LibraryClose { library } => {
+                self.close_library_in_cluster(slot, process, library);
+                None
+            }
+            // A program that was connected to a node of before comes back when this one serves.
+            Body::Hello { resumes: true, .. } if !self.is_serving() => Some(Err(Error::TryAgain)),
+            // What moves here would be unknown to the others.
+            Body::MoveChannel { .. } | Body::MoveRetained { .. } => Some(Err(Error::TryAgain)),
+            _ => None,
+        }
+    }
+
     /// Opens a channel of the cluster.
     ///
     /// # Errors
     ///
     /// As [`Server::park`].
-    pub(in crate::node) fn open_in_cluster(
+    fn open_in_cluster(
         &mut self,
         slot: usize,
         id: u32,
@@ -181,12 +219,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::park`].
-    pub(in crate::node) fn unlink_in_cluster(
-        &mut self,
-        slot: usize,
-        id: u32,
-        name: Name,
-    ) -> Result<(), Error> {
+    fn unlink_in_cluster(&mut self, slot: usize, id: u32, name: Name) -> Result<(), Error> {
         self.park(slot, id, Ask::Unlink { name }, What::Unlink { name: Box::new(name) })
     }
 
@@ -195,32 +228,17 @@ impl Server {
     /// # Errors
     ///
     /// As [`Server::park`].
-    pub(in crate::node) fn clear_in_cluster(
-        &mut self,
-        slot: usize,
-        id: u32,
-        ask: Ask,
-    ) -> Result<(), Error> {
+    fn clear_in_cluster(&mut self, slot: usize, id: u32, ask: Ask) -> Result<(), Error> {
         self.park(slot, id, ask, What::Clear)
     }
 
     /// An instance is closed, perhaps before it was open.
-    pub(in crate::node) fn close_in_cluster(
-        &mut self,
-        slot: usize,
-        process: ProcessKey,
-        instance: InstanceNo,
-    ) {
+    fn close_in_cluster(&mut self, slot: usize, process: ProcessKey, instance: InstanceNo) {
         self.give_up_opens(slot, process, |_, of| of == instance);
     }
 
     /// A library handle is closed, perhaps before all that it was to open was open.
-    pub(in crate::node) fn close_library_in_cluster(
-        &mut self,
-        slot: usize,
-        process: ProcessKey,
-        library: LibraryNo,
-    ) {
+    fn close_library_in_cluster(&mut self, slot: usize, process: ProcessKey, library: LibraryNo) {
         self.give_up_opens(slot, process, |of, _| of == library);
     }
 
