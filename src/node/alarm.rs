@@ -61,6 +61,7 @@ impl Server {
             self.mend_at,
             self.accept_at,
             self.departure.as_ref().map(Departure::due).filter(|due| *due < Time::MAX),
+            self.replication.as_ref().map(|replication| replication.due()),
             self.supervisor.due(),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),

@@ -8,6 +8,8 @@ mod alarm;
 mod arrival;
 pub mod carriage;
 mod client;
+mod cluster;
+pub mod cluster_config;
 pub mod config;
 mod departure;
 pub mod entry;
@@ -38,6 +40,7 @@ pub use log::{complain, log};
 
 use alarm::Alarm;
 use client::Client;
+use cluster::Replication;
 use config::Config;
 use departure::Departure;
 use journal::Journal;
@@ -64,6 +67,7 @@ const CHANGE: u64 = 6;
 const METRICS: u64 = 7;
 const SCRAPER: u64 = 8;
 const ALARM: u64 = 9;
+const ENGINE: u64 = 10;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -96,6 +100,8 @@ struct Server {
     /// Of a private daemon that moves when a system service appears.
     departure: Option<Departure>,
     supervisor: Supervisor,
+    /// Of a node in a cluster.
+    replication: Option<Box<Replication>>,
     /// Everything is at the system service now.
     has_departed: bool,
     /// A move has failed after the programs were left: they are served again from the state.
@@ -156,7 +162,12 @@ impl Server {
             0 if yields => departure::first_start(),
             before => starts::next(before),
         };
-        let member = if yields { EventId::private_member(process::user()) } else { 0 };
+        let attached = config.cluster.as_ref().map(|it| cluster::attach(it, &place)).transpose()?;
+        let member = match &attached {
+            Some(attached) => attached.member,
+            None if yields => EventId::private_member(process::user()),
+            None => 0,
+        };
         let now = clock::elapsed();
         let genesis = Genesis { member, start, hash_seed: process::random() };
         let mut core = Node::new(config.limits.clone(), genesis);
@@ -165,8 +176,11 @@ impl Server {
         let (grants, births) = (left.grants(), left.births());
         journal::adopt(left, &mut core, now);
         if restarted {
-            core.begin_grace(!clean);
+            // What others have published meanwhile is missed also after an end in order.
+            core.begin_grace(!clean || attached.is_some());
         }
+        let join = |attached| Replication::begin(&config, attached, start, (&mut core, now));
+        let replication = attached.map(join).transpose()?;
         let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
@@ -179,6 +193,7 @@ impl Server {
             idle_since: Some(now),
             departure: yields.then(|| Departure::new(now)),
             supervisor: Supervisor::ready(now),
+            replication,
             has_departed: false,
             begins_anew: false,
             inboxes: Inboxes::default(),
@@ -225,6 +240,10 @@ impl Server {
             self.watch(metrics.listener(), events, token(METRICS, 0, 0)).map_err(failed)?;
             self.metrics = Some(metrics);
         }
+        if let Some(replication) = &self.replication {
+            let watched = replication.watched_by(self);
+            watched.map_err(|error| format!("cannot watch the engine: {error}"))?;
+        }
         Ok(())
     }
 
@@ -255,8 +274,10 @@ impl Server {
             // What is published from now on is not for this daemon.
             return Ok(());
         }
+        self.hear_cluster()?;
         self.give_turns();
         self.publish_of_gone();
+        self.speak_to_cluster();
         Ok(())
     }
 
@@ -275,6 +296,7 @@ impl Server {
             ALARM => self.alarm.end(),
             METRICS => self.accept_scrapers(),
             SCRAPER => self.serve_scraper(slot, generation),
+            ENGINE => self.note_engine(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -380,6 +402,9 @@ impl Server {
             }
         }
         self.inboxes.end_flight();
+        if let Some(replication) = &mut self.replication {
+            replication.forget(client.process);
+        }
         self.core.disconnect(client.process);
         self.inboxes.remove_process(client.process);
         self.connected -= 1;
