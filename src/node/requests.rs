@@ -22,7 +22,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 /// What a request comes to: the outcome, what else there is to say, and descriptors.
-type Answer = (Result<(), Error>, reply::Body, Vec<OwnedFd>);
+pub(super) type Answer = (Result<(), Error>, reply::Body, Vec<OwnedFd>);
 
 /// Credit that one request gets at least if it is there: a few events, so that a program that
 /// retains much does not ask for each.
@@ -59,7 +59,7 @@ fn cost(body: &Body) -> u64 {
     }
 }
 
-fn only(code: Result<(), Error>) -> Answer {
+pub(super) fn only(code: Result<(), Error>) -> Answer {
     (code, reply::Body::None, Vec::new())
 }
 
@@ -195,10 +195,7 @@ impl Server {
                 let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
-            Body::Rights { instance } => match self.rights(process, instance) {
-                Ok(rights) => (Ok(()), reply::Body::Rights { rights }, Vec::new()),
-                Err(error) => only(Err(error)),
-            },
+            Body::Rights { instance } => self.rights(process, instance),
             Body::Status(topic) => match self.status(slot, &topic) {
                 Ok(page) => (Ok(()), reply::Body::Status(Box::new(page)), Vec::new()),
                 Err(error) => only(Err(error)),
