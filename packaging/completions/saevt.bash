@@ -37,6 +37,9 @@ _saevt() {
             saevt,limits)
                 cmd="saevt__subcmd__limits"
                 ;;
+            saevt,members)
+                cmd="saevt__subcmd__members"
+                ;;
             saevt,publish)
                 cmd="saevt__subcmd__publish"
                 ;;
@@ -76,6 +79,9 @@ _saevt() {
             saevt__subcmd__help,limits)
                 cmd="saevt__subcmd__help__subcmd__limits"
                 ;;
+            saevt__subcmd__help,members)
+                cmd="saevt__subcmd__help__subcmd__members"
+                ;;
             saevt__subcmd__help,publish)
                 cmd="saevt__subcmd__help__subcmd__publish"
                 ;;
@@ -101,7 +107,7 @@ _saevt() {
 
     case "${cmd}" in
         saevt)
-            opts="-h -V --wait --help --version watch publish unlink clear status channels clients retained limits bench doctor top help"
+            opts="-h -V --wait --help --version watch publish unlink clear status channels clients members retained limits bench doctor top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -221,7 +227,7 @@ _saevt() {
             return 0
             ;;
         saevt__subcmd__help)
-            opts="watch publish unlink clear status channels clients retained limits bench doctor top help"
+            opts="watch publish unlink clear status channels clients members retained limits bench doctor top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -332,6 +338,20 @@ _saevt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        saevt__subcmd__help__subcmd__members)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         saevt__subcmd__help__subcmd__publish)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -417,6 +437,24 @@ _saevt() {
             return 0
             ;;
         saevt__subcmd__limits)
+            opts="-h --json --wait --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__members)
             opts="-h --json --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

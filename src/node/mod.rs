@@ -211,21 +211,19 @@ impl Server {
             since: clock::wall(),
             now,
         };
-        server
-            .watch(server.place.listener.as_fd(), libc::EPOLLIN as u32, token(LISTENER, 0, 0))
-            .and_then(|()| {
-                server.watch(
-                    server.place.signals.as_fd(),
-                    libc::EPOLLIN as u32,
-                    token(SIGNAL, 0, 0),
-                )
-            })
-            .map_err(|error| format!("cannot watch the socket: {error}"))?;
-        if let Some(replication) = &server.replication {
-            let watched = replication.watched_by(&server);
-            watched.map_err(|error| format!("cannot watch the engine: {error}"))?;
-        }
+        server.watch_first()?;
         Ok(server)
+    }
+
+    /// Watches what is there from the start.
+    fn watch_first(&self) -> Result<(), String> {
+        let failed = |error| format!("cannot watch the socket: {error}");
+        self.watch_listener().map_err(failed)?;
+        let signals = self.place.signals.as_fd();
+        self.watch(signals, libc::EPOLLIN as u32, token(SIGNAL, 0, 0)).map_err(failed)?;
+        let Some(replication) = &self.replication else { return Ok(()) };
+        let watched = replication.watched_by(self);
+        watched.map_err(|error| format!("cannot watch the engine: {error}"))
     }
 
     fn watch_listener(&self) -> io::Result<()> {

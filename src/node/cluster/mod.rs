@@ -292,11 +292,9 @@ impl Server {
                     log(format_args!("cannot note a start number: {error}"));
                 }
             }
-            Notice::Serving => {
-                // Programs of an earlier start could not come back before.
-                if self.grace_ends.is_some() {
-                    self.grace_ends = Some(self.now.after(self.config.grace));
-                }
+            // Programs of an earlier start could not come back before.
+            Notice::Serving if self.grace_ends.is_some() => {
+                self.grace_ends = Some(self.now.after(self.config.grace));
             }
             _ => {}
         }
