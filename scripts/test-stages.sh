@@ -304,8 +304,8 @@ stage_engines() {
     need_file tests/engines/run.sh tests/engines/corosync.sh tests/engines/tipc.sh
     need_file build/lib/libSaEvt.so build/sbin/saevtd
     need_tool cc gcc
-    # `make test-engines` has all tests of clusters, and on TIPC of transports: in an emulated machine
-    # everything is slow.
+    # `make test-engines` has all tests of clusters, and on TIPC of transports: an emulated machine
+    # is slow.
     CLUSTER_WORDS='every_length same_for_all killed_daemon without_quorum' \
         tests/engines/run.sh corosync
     WORDS='own_bindings length_to_others inside_the_range end_of_a_member survives_a_cut' \

@@ -37,6 +37,9 @@ _saevt() {
             saevt,limits)
                 cmd="saevt__subcmd__limits"
                 ;;
+            saevt,members)
+                cmd="saevt__subcmd__members"
+                ;;
             saevt,policy)
                 cmd="saevt__subcmd__policy"
                 ;;
@@ -78,6 +81,9 @@ _saevt() {
                 ;;
             saevt__subcmd__help,limits)
                 cmd="saevt__subcmd__help__subcmd__limits"
+                ;;
+            saevt__subcmd__help,members)
+                cmd="saevt__subcmd__help__subcmd__members"
                 ;;
             saevt__subcmd__help,policy)
                 cmd="saevt__subcmd__help__subcmd__policy"
@@ -122,7 +128,7 @@ _saevt() {
 
     case "${cmd}" in
         saevt)
-            opts="-h -V --wait --help --version watch publish unlink clear status channels clients retained limits bench doctor top policy help"
+            opts="-h -V --wait --help --version watch publish unlink clear status channels clients members retained limits bench doctor top policy help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -242,7 +248,7 @@ _saevt() {
             return 0
             ;;
         saevt__subcmd__help)
-            opts="watch publish unlink clear status channels clients retained limits bench doctor top policy help"
+            opts="watch publish unlink clear status channels clients members retained limits bench doctor top policy help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -340,6 +346,20 @@ _saevt() {
             return 0
             ;;
         saevt__subcmd__help__subcmd__limits)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__help__subcmd__members)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -466,6 +486,24 @@ _saevt() {
             return 0
             ;;
         saevt__subcmd__limits)
+            opts="-h --json --wait --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__members)
             opts="-h --json --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -122,18 +122,19 @@ static SaAisErrorT subscribe(const char *name, unsigned subscription)
     return saEvtEventSubscribe(*channel(name), &filters, subscription);
 }
 
-static SaAisErrorT publish(const char *name, unsigned priority, long milliseconds, unsigned long size,
-    unsigned long number, SaEvtEventIdT *id)
+static SaAisErrorT publish(const char *name, unsigned priority, long milliseconds,
+    unsigned long size, unsigned long number, SaEvtEventIdT *id)
 {
     static SaUint8T text[] = "p";
     SaEvtEventPatternT pattern = { 1, 1, text };
     SaEvtEventPatternArrayT patterns = { 1, 1, &pattern };
     SaEvtEventHandleT event;
+    SaTimeT retention = milliseconds * 1000000LL;
     SaAisErrorT code = saEvtEventAllocate(*channel(name), &event);
 
     if (code != SA_AIS_OK)
         return code;
-    code = saEvtEventAttributesSet(event, &patterns, (SaUint8T)priority, milliseconds * 1000000LL, NULL);
+    code = saEvtEventAttributesSet(event, &patterns, (SaUint8T)priority, retention, NULL);
     fill(data, size, number);
     if (code == SA_AIS_OK)
         code = saEvtEventPublish(event, data, size, id);
@@ -149,7 +150,8 @@ static void rest(long nanoseconds)
 }
 
 /* Publishes numbered events, each until it is taken. */
-static SaAisErrorT burst(const char *name, unsigned long first, unsigned long count, unsigned long size)
+static SaAisErrorT burst(const char *name, unsigned long first, unsigned long count,
+    unsigned long size)
 {
     unsigned long number;
     SaEvtEventIdT id;

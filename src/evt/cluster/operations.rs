@@ -21,6 +21,13 @@ pub(super) enum Local {
     Subscribed(Incarnation),
 }
 
+impl Local {
+    /// Whether an open instance is to be made for a process.
+    pub(super) fn opens_for(&self, process: ProcessKey) -> bool {
+        matches!(self, Self::Open { process: of, .. } if *of == process)
+    }
+}
+
 /// An operation this node has asked for.
 #[derive(Debug)]
 pub(super) struct Pending {

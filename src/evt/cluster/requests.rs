@@ -107,16 +107,15 @@ impl Cluster {
         self.pump(world);
     }
 
-    /// A process has gone: nobody waits for its requests. Operations that have begun go on, and open
-    /// nothing: another process may have its number by then.
+    /// A process has gone: nobody waits for its requests. Operations that have begun go on, and
+    /// open nothing: another process may have its number by then.
     pub fn forget(&mut self, process: ProcessKey) {
         self.waiting.retain(|waiting| match &waiting.ask {
             Ask::Open { process: of, .. } | Ask::Clear { process: of, .. } => *of != process,
             Ask::Unlink { .. } => true,
         });
         for pending in &mut self.pending {
-            pending
-                .forget(|local| matches!(local, Local::Open { process: of, .. } if *of == process));
+            pending.forget(|local| local.opens_for(process));
         }
     }
 
