@@ -153,9 +153,10 @@ fn a_node_that_is_cut_off_comes_back(site: &mut Site) {
     let mut second = site.program(2).ready();
     second.must("open gone psc 5000");
     site.cut(3);
+    // A cut that no engine notices is no loss.
+    site.await_members(&[1, 2]);
     source.publish("c 2 0 100 2");
     near.await_number(2);
-    // Answered as soon as the engine has missed the node, or this service has.
     source.must("open other psc 60000");
     source.insist(&format!("clear c {removed}"));
     unlink_by(&mut second, "gone");

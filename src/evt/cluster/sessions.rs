@@ -315,9 +315,10 @@ impl Cluster {
         }
         if sent_any {
             peer.beat_every = beat_min;
+            peer.beat_at = now.after(beat_min);
             // Only a sign of life tells that this node hears: whoever always has something to say
             // gives one all the same.
-            peer.beat_at = now.after(beat_min).min(peer.beaten.after(beat_max));
+            peer.beat_due |= peer.beaten.after(Span(beat_max.0 / 2 * 3)) <= now;
         }
         if peer.beat_due && !peer.blocked {
             let beat = beat_to(peer, choice, epoch, now);
