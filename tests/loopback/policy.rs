@@ -84,8 +84,15 @@ fn in_part() -> Outcome {
     let mut program = bed.ready();
     program.ok("open l in psc 60000");
     program.ok("sub in 1");
-    // At once, whatever was looked at last.
     program.expect("pub in 0 0 x", "Access");
+    // At once, also right after another publication, when there is no look after the link.
+    program.ok("open l free psc 60000");
+    for _ in 0..50 {
+        program.ok("open l in=again psc 60000");
+        program.publish("free", 0, 0, "x");
+        program.expect("pub again 0 0 x", "Access");
+        program.ok("close again");
+    }
     program.expect("pub in 0 60000 x", "Access");
     program.expect("open l in p 60000", "NotExist");
     program.ok("open l out psc 60000");
