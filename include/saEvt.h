@@ -225,7 +225,9 @@ extern SaAisErrorT saEvtFinalize(SaEvtHandleT evtHandle);
  * @retval SA_AIS_ERR_BAD_FLAGS      No flag, or an unknown one.
  * @retval SA_AIS_ERR_TIMEOUT        Not open in time; also for a timeout of 0 or less. The channel
  *                                   may have been made, but is not open.
- * @retval SA_AIS_ERR_NOT_EXIST      No channel of the name, and SA_EVT_CHANNEL_CREATE not given.
+ * @retval SA_AIS_ERR_NOT_EXIST      No channel of the name, and SA_EVT_CHANNEL_CREATE not given;
+ *                                   or the policy of the service permits nothing of what the flags
+ *                                   ask for, or not to make the channel.
  */
 extern SaAisErrorT saEvtChannelOpen(SaEvtHandleT evtHandle, const SaNameT *channelName,
                                     SaEvtChannelOpenFlagsT channelOpenFlags, SaTimeT timeout,
@@ -265,7 +267,8 @@ extern SaAisErrorT saEvtChannelClose(SaEvtChannelHandleT channelHandle);
  * @param evtHandle    In: the library handle.
  * @param channelName  In: 1 to 256 octets.
  * @retval SA_AIS_ERR_INVALID_PARAM  `channelName` is NULL, or its length is not 1 to 256.
- * @retval SA_AIS_ERR_NOT_EXIST      No channel has the name.
+ * @retval SA_AIS_ERR_NOT_EXIST      No channel has the name, or the policy of the service does not
+ *                                   permit it.
  */
 extern SaAisErrorT saEvtChannelUnlink(SaEvtHandleT evtHandle, const SaNameT *channelName);
 
@@ -366,7 +369,8 @@ extern SaAisErrorT saEvtEventDataGet(SaEvtEventHandleT eventHandle, void *eventD
  * @param eventDataSize  In: bytes of data.
  * @param eventId        Out: the id of this publication.
  * @retval SA_AIS_ERR_INVALID_PARAM  `eventId` is NULL.
- * @retval SA_AIS_ERR_ACCESS         Not opened with SA_EVT_CHANNEL_PUBLISHER.
+ * @retval SA_AIS_ERR_ACCESS         Not opened with SA_EVT_CHANNEL_PUBLISHER, or the policy of the
+ *                                   service does not permit it.
  * @retval SA_AIS_ERR_TOO_BIG        More data than an event may have; see saEvtLimitGet().
  * @retval SA_AIS_ERR_TRY_AGAIN      Not published, for want of room or of the service.
  * @retval SA_AIS_ERR_NO_RESOURCES   Not published: no more events can be retained.
@@ -386,7 +390,8 @@ extern SaAisErrorT saEvtEventPublish(SaEvtEventHandleT eventHandle, const void *
  * @retval SA_AIS_ERR_INVALID_PARAM  `filters` is NULL, or a pointer inside is where something is
  *                                   to be read; or a filter is of no known type.
  * @retval SA_AIS_ERR_INIT           The library handle has no deliver callback.
- * @retval SA_AIS_ERR_ACCESS         Not opened with SA_EVT_CHANNEL_SUBSCRIBER.
+ * @retval SA_AIS_ERR_ACCESS         Not opened with SA_EVT_CHANNEL_SUBSCRIBER, or the policy of the
+ *                                   service does not permit it.
  * @retval SA_AIS_ERR_TOO_BIG        Too many filters, or too large a one; see saEvtLimitGet().
  * @retval SA_AIS_ERR_EXIST          This open channel has a subscription of that id.
  */
@@ -411,7 +416,8 @@ extern SaAisErrorT saEvtEventUnsubscribe(SaEvtChannelHandleT channelHandle,
  * @param channelHandle  In: the channel on which the event was published.
  * @param eventId        In: the id of the event.
  * @retval SA_AIS_ERR_INVALID_PARAM  `eventId` is 1000 or less.
- * @retval SA_AIS_ERR_NOT_EXIST      No such event is retained on the channel.
+ * @retval SA_AIS_ERR_NOT_EXIST      No such event is retained on the channel, or the policy of the
+ *                                   service does not permit it.
  */
 extern SaAisErrorT saEvtEventRetentionTimeClear(SaEvtChannelHandleT channelHandle,
                                                 const SaEvtEventIdT eventId);

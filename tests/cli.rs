@@ -9,6 +9,8 @@ mod bed;
 mod events;
 #[path = "cli/exec.rs"]
 mod exec;
+#[path = "cli/policy.rs"]
+mod policy;
 #[path = "cli/publishing.rs"]
 mod publishing;
 #[path = "cli/status.rs"]

@@ -81,18 +81,21 @@ fn the_manual_page_of_the_configuration_has_every_key_with_its_default() {
     let mut page = keys(&read("packaging/man/saevtd.conf.5"), ".B ");
     let in_source: BTreeSet<_> = keys_of_source().into_iter().collect();
     assert_eq!(page.keys().cloned().collect::<BTreeSet<_>>(), in_source);
-    // The one key without a default; the example shows a value for it.
-    assert_eq!(page.insert("idle_exit_seconds".into(), "600.0".into()).as_deref(), Some(""));
+    // The keys without a default; the example shows a value for them.
+    for (key, shown) in [("idle_exit_seconds", "600.0"), ("listen", "\"127.0.0.1:9464\"")] {
+        assert_eq!(page.insert(key.into(), shown.into()).as_deref(), Some(""), "{key}");
+    }
     assert_eq!(page, example);
 }
 
 #[test]
-fn the_example_in_the_manual_page_is_a_good_configuration() {
+fn the_examples_in_the_manual_page_are_good_configurations() {
     let page = read("packaging/man/saevtd.conf.5");
-    let (_, example) = page.split_once(".EX\n").unwrap();
-    let (example, _) = example.split_once(".EE\n").unwrap();
-    let config = Config::parse(example).unwrap();
-    assert_eq!((config.socket_mode, config.limits.event_bytes_max), (0o666, 1 << 20));
+    let examples = page.split(".EX\n").skip(1).map(|rest| rest.split(".EE\n").next().unwrap());
+    let configs: Vec<_> = examples.map(|example| Config::parse(example).unwrap()).collect();
+    let [sizes, policy] = &configs[..] else { panic!("{}", configs.len()) };
+    assert_eq!((sizes.socket_mode, sizes.limits.event_bytes_max), (0o666, 1 << 20));
+    assert_eq!((policy.policy.len(), &sizes.policy), (3, &Config::default().policy));
 }
 
 #[test]

@@ -16,14 +16,20 @@ mod bed;
 mod clients;
 #[path = "loopback/configuration.rs"]
 mod configuration;
+#[path = "loopback/journal.rs"]
+mod journal;
 #[path = "loopback/killing.rs"]
 mod killing;
 #[path = "loopback/limits.rs"]
 mod limits;
+#[path = "loopback/metrics.rs"]
+mod metrics;
 #[path = "loopback/moving.rs"]
 mod moving;
 #[path = "loopback/output.rs"]
 mod output;
+#[path = "loopback/policy.rs"]
+mod policy;
 #[path = "loopback/program.rs"]
 mod program;
 #[path = "loopback/restart.rs"]
@@ -69,6 +75,9 @@ fn main() -> ExitCode {
         output::TESTS,
         autostart::TESTS,
         moving::TESTS,
+        policy::TESTS,
+        metrics::TESTS,
+        journal::TESTS,
     ]
     .concat();
     let chosen = |test: &&Test| words.is_empty() || words.iter().any(|word| test.0.contains(word));

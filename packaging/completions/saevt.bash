@@ -37,6 +37,9 @@ _saevt() {
             saevt,limits)
                 cmd="saevt__subcmd__limits"
                 ;;
+            saevt,policy)
+                cmd="saevt__subcmd__policy"
+                ;;
             saevt,publish)
                 cmd="saevt__subcmd__publish"
                 ;;
@@ -76,6 +79,9 @@ _saevt() {
             saevt__subcmd__help,limits)
                 cmd="saevt__subcmd__help__subcmd__limits"
                 ;;
+            saevt__subcmd__help,policy)
+                cmd="saevt__subcmd__help__subcmd__policy"
+                ;;
             saevt__subcmd__help,publish)
                 cmd="saevt__subcmd__help__subcmd__publish"
                 ;;
@@ -94,6 +100,21 @@ _saevt() {
             saevt__subcmd__help,watch)
                 cmd="saevt__subcmd__help__subcmd__watch"
                 ;;
+            saevt__subcmd__help__subcmd__policy,test)
+                cmd="saevt__subcmd__help__subcmd__policy__subcmd__test"
+                ;;
+            saevt__subcmd__policy,help)
+                cmd="saevt__subcmd__policy__subcmd__help"
+                ;;
+            saevt__subcmd__policy,test)
+                cmd="saevt__subcmd__policy__subcmd__test"
+                ;;
+            saevt__subcmd__policy__subcmd__help,help)
+                cmd="saevt__subcmd__policy__subcmd__help__subcmd__help"
+                ;;
+            saevt__subcmd__policy__subcmd__help,test)
+                cmd="saevt__subcmd__policy__subcmd__help__subcmd__test"
+                ;;
             *)
                 ;;
         esac
@@ -101,7 +122,7 @@ _saevt() {
 
     case "${cmd}" in
         saevt)
-            opts="-h -V --wait --help --version watch publish unlink clear status channels clients retained limits bench doctor top help"
+            opts="-h -V --wait --help --version watch publish unlink clear status channels clients retained limits bench doctor top policy help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -221,7 +242,7 @@ _saevt() {
             return 0
             ;;
         saevt__subcmd__help)
-            opts="watch publish unlink clear status channels clients retained limits bench doctor top help"
+            opts="watch publish unlink clear status channels clients retained limits bench doctor top policy help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -332,6 +353,34 @@ _saevt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        saevt__subcmd__help__subcmd__policy)
+            opts="test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__help__subcmd__policy__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         saevt__subcmd__help__subcmd__publish)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -423,6 +472,99 @@ _saevt() {
                 return 0
             fi
             case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__policy)
+            opts="-h --wait --help test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__policy__subcmd__help)
+            opts="test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__policy__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__policy__subcmd__help__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        saevt__subcmd__policy__subcmd__test)
+            opts="-h --config --wait --help publish subscribe create unlink clear administrate"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --wait)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

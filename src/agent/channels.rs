@@ -54,6 +54,7 @@ pub(super) fn opened(
     let library = &instance.library;
     let outcome = outcome.and_then(|incarnation| {
         instance.set_incarnation(incarnation);
+        instance.rights.doubt(&library.link);
         let mut instances = library.instances.lock();
         if library.is_finalized() {
             return Err(Error::BadHandle);

@@ -3,6 +3,7 @@
 use super::events::EventTable;
 use super::handles::{Draw, EVENT_CHECK_MASK, EventHandle};
 use super::library::Library;
+use super::rights::Rights;
 use super::table::Taken;
 use super::{Handle, Version};
 use crate::evt::{
@@ -174,6 +175,8 @@ pub(super) struct Instance {
     pub(super) number: InstanceNo,
     pub(super) library: Arc<Library>,
     pub(super) flags: OpenFlags,
+    /// What it may do of that, as far as the node has told.
+    pub(super) rights: Rights,
     /// What the node calls the channel, once it is open.
     incarnation: Mutex<Option<Incarnation>>,
     pub(super) subscriptions: Mutex<Subscriptions>,
@@ -208,6 +211,7 @@ impl Instance {
             number: InstanceNo::new(taken.slot as u32, taken.generation),
             library,
             flags,
+            rights: Rights::of(flags),
             incarnation: Mutex::new(None),
             subscriptions: Mutex::default(),
             had: Mutex::default(),

@@ -22,6 +22,7 @@ mod process;
 mod publish;
 mod reading;
 mod restore;
+mod rights;
 mod table;
 
 use crate::evt::{

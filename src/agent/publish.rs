@@ -5,8 +5,8 @@ use super::handles::EventHandle;
 use super::instance::{Instance, Seat};
 use super::link::{Link, request_deadline};
 use super::table::Reading;
-use super::{Handle, process, restore};
-use crate::evt::{Error, EventId, OpenFlags, Priority, Span};
+use super::{Handle, process, rights};
+use crate::evt::{Error, EventId, Priority, Span};
 use crate::link::outring::Refused;
 use crate::link::record::OutHeader;
 use crate::sys::clock;
@@ -49,8 +49,10 @@ fn publish_of(
 ) -> Result<EventId, Error> {
     let (plan, attributes) = plan_of(seat.events.get(parts)?);
     let instance = &seat.instance;
-    if !instance.flags.contains(OpenFlags::PUBLISHER) {
-        return Err(Error::Access);
+    if !instance.rights.may_publish() {
+        let instance = Arc::clone(instance);
+        drop(seat);
+        return publish_in_doubt(&instance, parts, plan, data);
     }
     let link = &instance.library.link;
     if data.len() as u64 > link.limits.event_bytes_max {
@@ -71,6 +73,21 @@ fn publish_of(
     id
 }
 
+/// Publishes on an instance that may not, as far as is known: the node is asked.
+#[cold]
+fn publish_in_doubt(
+    instance: &Instance,
+    parts: EventHandle,
+    plan: Plan,
+    data: &[u8],
+) -> Result<EventId, Error> {
+    rights::check(instance)?;
+    if data.len() as u64 > instance.library.link.limits.event_bytes_max {
+        return Err(Error::TooBig);
+    }
+    publish_with_care(instance, parts, plan, data)
+}
+
 /// Publishes where something may have to wait: a link to restore, credit to ask for. No lock that
 /// callbacks or other threads need is held then, so the event is looked at again to be copied.
 #[cold]
@@ -84,7 +101,7 @@ fn publish_with_care(
     loop {
         let publish_time = clock::wall();
         link.check_node(publish_time);
-        restore::ensure(link)?;
+        rights::check(instance)?;
         let bytes = (plan.attributes_bytes + data.len()) as u64;
         let retained = plan.retention > Span::ZERO;
         if retained {

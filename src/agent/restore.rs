@@ -333,6 +333,7 @@ fn restore_instance(
         // Another service has another number for the channel.
         instance.set_incarnation(incarnation);
     }
+    instance.rights.doubt(&library.link);
     let mut known = reply.code;
     let subscriptions = instance.subscriptions.lock().staying();
     for subscription in subscriptions {

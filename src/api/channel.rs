@@ -54,7 +54,8 @@ impl<'a> Opening<'a> {
 
     /// Opens it.
     ///
-    /// - [`Error::NotExist`]: there is no such channel, and it was not to be created.
+    /// - [`Error::NotExist`]: there is no such channel, and it was not to be created, or the policy
+    ///   of the service does not permit it.
     /// - [`Error::InvalidParam`]: the name is empty or too long, or not one that can be created.
     /// - [`Error::BadFlags`]: for nothing.
     /// - [`Error::NoResources`]: a limit is reached.
@@ -103,7 +104,8 @@ impl Channel {
     /// Asks for the events whose patterns match `filters`, one for one; no filters: for all. What
     /// is retained comes too. They are received by the connection.
     ///
-    /// - [`Error::Access`]: the channel was not opened to subscribe.
+    /// - [`Error::Access`]: the channel was not opened to subscribe, or the policy of the service
+    ///   does not permit it.
     /// - [`Error::TooBig`]: too many filters, or too large a one.
     /// - [`Error::NoResources`]: a limit is reached.
     /// - [`Error::TryAgain`], [`Error::Timeout`], [`Error::BadHandle`].
@@ -132,7 +134,8 @@ impl Channel {
 
     /// Ends the retention of an event.
     ///
-    /// - [`Error::NotExist`]: no such event is retained on this channel.
+    /// - [`Error::NotExist`]: no such event is retained on this channel, or the policy of the
+    ///   service does not permit it.
     /// - [`Error::InvalidParam`]: no event can have this identifier.
     /// - [`Error::TryAgain`], [`Error::Timeout`], [`Error::BadHandle`].
     ///
@@ -192,7 +195,8 @@ impl<'a> EventBuilder<'a> {
 
     /// Makes an event that can be published any number of times.
     ///
-    /// - [`Error::Access`]: the channel was not opened to publish.
+    /// - [`Error::Access`]: the channel was not opened to publish, or the policy of the service
+    ///   does not permit it.
     /// - [`Error::TooBig`]: too many patterns, too large a one, or too long a retention.
     /// - [`Error::InvalidParam`]: the publisher's name is too long.
     /// - [`Error::NoMemory`], [`Error::NoResources`], [`Error::BadHandle`].

@@ -100,7 +100,8 @@ impl Connection {
     /// Removes the name of a channel. Who has it open goes on with it; the next one to create the
     /// name makes another channel.
     ///
-    /// - [`Error::NotExist`]: no channel has the name.
+    /// - [`Error::NotExist`]: no channel has the name, or the policy of the service does not permit
+    ///   it.
     /// - [`Error::InvalidParam`]: the name is empty or too long.
     /// - [`Error::TryAgain`], [`Error::Timeout`].
     ///

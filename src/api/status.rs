@@ -84,7 +84,8 @@ impl Connection {
     /// What a channel retains, without the data: the most urgent first, and of one priority the
     /// oldest.
     ///
-    /// - [`Error::NotExist`]: no channel has the name.
+    /// - [`Error::NotExist`]: no channel has the name, or the policy of the service does not permit
+    ///   it.
     /// - [`Error::InvalidParam`]: no channel can have it.
     pub fn retained(&self, channel: impl AsRef<[u8]>) -> Result<Vec<RetainedStatus>, Error> {
         let name = channel_name(channel.as_ref())?;

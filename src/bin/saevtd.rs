@@ -41,8 +41,10 @@ fn configuration(arguments: &Arguments) -> Result<Config, String> {
     let system = PathBuf::from("/etc/saevt/saevtd.conf");
     let mut config = match &arguments.config {
         Some(path) => Config::read(path)?,
-        None if !arguments.autostart && system.exists() => Config::read(&system)?,
-        None => Config::default(),
+        None if arguments.autostart => Config::default(),
+        None if system.exists() => Config::read(&system)?,
+        // It may come to be there, and then a policy can be read from it.
+        None => Config { source: Some(system), ..Config::default() },
     };
     if let Some(socket) = &arguments.socket {
         config.socket.clone_from(socket);
@@ -90,7 +92,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            node::log(format_args!("{why}"));
+            node::complain(format_args!("{why}"));
             ExitCode::FAILURE
         }
     }

@@ -74,6 +74,55 @@ pub(super) enum Task {
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(Shown),
     Top(Top),
+    Policy(Policy),
+}
+
+const POLICY_EXAMPLES: &str = "\
+Examples:
+  saevt policy test root safChnl=kitchen publish
+  saevt policy test 1000 safChnl=kitchen subscribe --config /dev/null";
+
+/// Says what the policy of a configuration permits
+#[derive(Debug, Args)]
+#[command(after_help = POLICY_EXAMPLES)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    pub(super) task: PolicyTask,
+}
+
+/// What is to be done with a policy.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyTask {
+    Test(PolicyTest),
+}
+
+const POLICY_TEST_EXAMPLES: &str = "\
+Examples:
+  saevt policy test root safChnl=kitchen publish
+  saevt policy test 1000 safChnl=kitchen subscribe --config /dev/null
+
+Ends with status 0 if the action is permitted, with 1 if it is denied, and with 2 if the
+configuration or the user makes no sense. The user is taken to be in the groups that it would log in
+with. The daemon judges a program by the user and groups that it connected with, and by the
+configuration that it has read last.";
+
+/// Says whether a user may do something on a channel, and which rule of the configuration says so
+#[derive(Debug, Args)]
+#[command(after_help = POLICY_TEST_EXAMPLES)]
+pub(super) struct PolicyTest {
+    /// A user, by name or number
+    #[arg(value_name = "USER")]
+    pub(super) user: String,
+    /// The channel; administrate is not about one, but a name is wanted here
+    #[arg(value_name = "CHANNEL", value_parser = name())]
+    pub(super) channel: Name,
+    /// What the user is to do
+    #[arg(value_name = "ACTION", value_parser = ["publish", "subscribe", "create", "unlink",
+        "clear", "administrate"])]
+    pub(super) action: String,
+    /// The configuration; without it that of the system's daemon, if there is one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) config: Option<PathBuf>,
 }
 
 const DOCTOR_EXAMPLES: &str = "\

@@ -53,7 +53,10 @@ impl Failure {
             Error::Timeout => {
                 (Status::Unreachable, "the daemon does not answer; `saevt doctor` looks why")
             }
-            Error::NotExist => (Status::NotThere, "it does not exist"),
+            Error::NotExist => (
+                Status::NotThere,
+                "it does not exist, or the policy of the daemon does not permit it",
+            ),
             Error::NoResources => {
                 (Status::Failed, "a limit is reached; `saevt limits` lists them all")
             }

@@ -17,6 +17,7 @@ mod json;
 mod output;
 #[cfg(test)]
 mod pages;
+mod policy;
 mod programs;
 mod publish;
 mod service;
@@ -27,7 +28,7 @@ mod text;
 mod top;
 mod watch;
 
-use arguments::{Arguments, Task};
+use arguments::{Arguments, PolicyTask, Task};
 use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
@@ -59,5 +60,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Task::Bench(task) => bench::run(task, general),
         Task::Doctor(task) => doctor::run(task, general),
         Task::Top(task) => top::run(task, general),
+        Task::Policy(task) => match &task.task {
+            PolicyTask::Test(task) => policy::test(task),
+        },
     }
 }

@@ -27,7 +27,7 @@ fn command() -> Command {
 fn page(command: Command, name: &str) -> Vec<u8> {
     let mut text = Vec::new();
     let more = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let is_whole = command.has_subcommands();
+    let (is_whole, has_more) = (name == "saevt", command.has_subcommands());
     let page = clap_mangen::Man::new(command)
         .title(name.to_uppercase())
         .source(concat!("saevt ", env!("CARGO_PKG_VERSION")))
@@ -37,7 +37,7 @@ fn page(command: Command, name: &str) -> Vec<u8> {
     page.render_synopsis_section(&mut text).unwrap();
     page.render_description_section(&mut text).unwrap();
     page.render_options_section(&mut text).unwrap();
-    if is_whole {
+    if has_more {
         page.render_subcommands_section(&mut text).unwrap();
     }
     text.extend(more_sections(&more).bytes());
@@ -84,6 +84,10 @@ fn files() -> BTreeMap<PathBuf, Vec<u8>> {
     for each in all.get_subcommands() {
         let name = format!("saevt-{}", each.get_name());
         files.insert(Path::new(PAGES).join(format!("{name}.1")), page(each.clone(), &name));
+        for part in each.get_subcommands() {
+            let name = format!("{name}-{}", part.get_name());
+            files.insert(Path::new(PAGES).join(format!("{name}.1")), page(part.clone(), &name));
+        }
     }
     for (shell, name) in
         [(Shell::Bash, "saevt.bash"), (Shell::Zsh, "_saevt"), (Shell::Fish, "saevt.fish")]

@@ -48,6 +48,7 @@ impl Names {
             ("queued_bytes", program.queued_bytes),
             ("unread_bytes", program.unread_bytes),
             ("lost_events", program.lost_events),
+            ("refusals", program.refusals),
             ("shared_bytes", program.shared_bytes),
             ("user_retained_events", program.user_retained_events),
             ("user_retained_bytes", program.user_retained_bytes),

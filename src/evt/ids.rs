@@ -112,3 +112,30 @@ bitflags! {
         const CREATE = 0x4;
     }
 }
+
+/// What a node notes beside the flags that a program can give. These bits have no names among the
+/// flags, so that no program and no other node can send them.
+impl OpenFlags {
+    /// The two rights of an open instance.
+    pub const RIGHTS: Self = Self::PUBLISHER.union(Self::SUBSCRIBER);
+    /// The right to publish was asked for and is withheld.
+    pub const PUBLISHER_WITHHELD: Self = Self::from_bits_retain(0x8);
+    /// The right to subscribe was asked for and is withheld.
+    pub const SUBSCRIBER_WITHHELD: Self = Self::from_bits_retain(0x10);
+
+    /// Those of the rights that were asked for, also where they are withheld.
+    #[must_use]
+    pub const fn asked(self) -> Self {
+        let withheld = Self::from_bits_retain(self.bits() >> 3);
+        self.union(withheld).intersection(Self::RIGHTS)
+    }
+
+    /// The same with those of the rights that were asked for which are in `permitted`; the others
+    /// are withheld.
+    #[must_use]
+    pub const fn limited_to(self, permitted: Self) -> Self {
+        let asked = self.asked();
+        let withheld = Self::from_bits_retain(asked.difference(permitted).bits() << 3);
+        self.intersection(Self::CREATE).union(asked.intersection(permitted)).union(withheld)
+    }
+}

@@ -53,6 +53,11 @@ impl Instance {
         self.subscriptions.binary_search_by_key(&number, |subscription| subscription.number)
     }
 
+    /// Whether it has a subscription, and may have it.
+    pub(super) fn takes_events(&self) -> bool {
+        self.flags.contains(OpenFlags::SUBSCRIBER) && !self.subscriptions.is_empty()
+    }
+
     /// Checks that a subscription may be added; gives its position.
     ///
     /// - [`Error::Access`]: not opened for subscribing.

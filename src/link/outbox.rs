@@ -23,6 +23,7 @@ struct Header {
     node_bell: Line<AtomicU32>,
     credit: Line<AtomicU64>,
     block: Line<AtomicU64>,
+    rights: Line<AtomicU64>,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER);
@@ -177,6 +178,18 @@ impl Outbox {
     #[must_use]
     pub fn take_block(&self) -> u64 {
         self.header().block.0.swap(0, Ordering::AcqRel)
+    }
+
+    /// How often the node has changed what open instances of the program may do. Zero: never, so
+    /// that each may do all that it was opened for. Nodes and agents of before this word leave it.
+    #[must_use]
+    pub fn rights(&self) -> u64 {
+        self.header().rights.0.load(Ordering::Acquire)
+    }
+
+    /// Node: has changed what an open instance may do.
+    pub fn change_rights(&self) {
+        self.header().rights.0.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Agent: takes credit for one retained event of `bytes` bytes; false if there is not enough.

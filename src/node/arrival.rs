@@ -107,18 +107,22 @@ impl Server {
             return false;
         }
         let (process, user) = (*process, peer.uid);
-        while let Some(item) = arrival.waiting.pop_front() {
+        while let Some(item) = self.next_to_arrive(slot) {
             let mut cost = ITEM_COST;
             let outcome = match item {
                 Item::Channel { private, name, linked } => {
-                    arrival.channels -= 1;
                     self.core.move_channel(process, private, &name, linked)
                 }
                 Item::Retained { private, record, deadline } => {
                     cost += record.bytes() / COPY_BYTES;
                     self.core.release_moved(user, &record);
-                    self.core.move_retained(process, private, *record, deadline)
+                    self.permit_moved(slot, process, private)
+                        .and_then(|()| self.core.move_retained(process, private, *record, deadline))
                 }
+            };
+            let Some(arrival) = self.clients[slot].as_mut().and_then(|it| it.arrival.as_mut())
+            else {
+                return false;
             };
             let count = if outcome.is_ok() { &mut arrival.taken } else { &mut arrival.refused };
             *count += 1;
@@ -127,7 +131,9 @@ impl Server {
                 break;
             }
         }
-        if arrival.waiting.is_empty() {
+        if let Some(Client { arrival: Some(arrival), .. }) = &self.clients[slot]
+            && arrival.waiting.is_empty()
+        {
             log(format_args!(
                 "the private service of uid {user} has moved here: {} channels and events taken, \
                  {} refused",
@@ -138,6 +144,13 @@ impl Server {
         *budget = budget.saturating_sub(self.core.take_work());
         self.grace_ends = Some(self.now.after(self.config.grace));
         true
+    }
+
+    fn next_to_arrive(&mut self, slot: usize) -> Option<Item> {
+        let arrival = self.clients[slot].as_mut()?.arrival.as_mut()?;
+        let item = arrival.waiting.pop_front()?;
+        arrival.channels -= u64::from(matches!(item, Item::Channel { .. }));
+        Some(item)
     }
 
     /// Gives back what an arrival that has ended was charged for.

@@ -2,6 +2,8 @@
 
 use super::arrival::Arrival;
 use super::others::Awaited;
+use super::permits::Refusals;
+use super::throttle::Throttle;
 use super::turn::Unfinished;
 use crate::evt::node::ProcessKey;
 use crate::evt::{Error, Priority};
@@ -86,6 +88,10 @@ pub(super) struct Client {
     pub(super) used: bool,
     /// Is looked at from time to time to see whether it rests.
     pub(super) watched: bool,
+    /// What the policy has refused to it.
+    pub(super) refusals: Refusals,
+    /// Lines of log about it.
+    pub(super) logged: Throttle,
     replies: VecDeque<(Vec<u8>, Vec<OwnedFd>)>,
     replies_bytes: usize,
     replies_with_descriptors: usize,
@@ -114,6 +120,8 @@ impl Client {
             arrival: None,
             used: false,
             watched: false,
+            refusals: Refusals::default(),
+            logged: Throttle::default(),
             replies: VecDeque::new(),
             replies_bytes: 0,
             replies_with_descriptors: 0,

@@ -1,6 +1,8 @@
 //! The daemon's configuration: a TOML file, every key optional, unknown keys refused.
 
+use super::metrics::Address;
 use crate::evt::{Limits, Span};
+use crate::policy::{self, Policy, accounts};
 use crate::wire::MESSAGE_BYTES_MAX;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,14 @@ pub struct Config {
     pub socket_mode: u32,
     /// A private daemon: the socket of the system service, to which it moves when one is there.
     pub yields_to: Option<PathBuf>,
+    /// Who may do what on which channel.
+    pub policy: Policy,
+    /// Where counters for Prometheus are to be had; `None`: nowhere.
+    pub metrics: Option<Address>,
+    /// Channels that have counters of their own there.
+    pub channel_labels_max: u64,
+    /// The file that this was read from, which is read again for a new policy.
+    pub source: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -40,6 +50,10 @@ impl Default for Config {
             idle_exit: None,
             socket_mode: 0o660,
             yields_to: None,
+            policy: Policy::default(),
+            metrics: None,
+            channel_labels_max: 100,
+            source: None,
         }
     }
 }
@@ -50,6 +64,8 @@ struct File {
     node: NodeTable,
     limits: LimitsTable,
     link: LinkTable,
+    policy: Vec<policy::Table>,
+    metrics: MetricsTable,
 }
 
 #[derive(Debug, Deserialize, Default)]
@@ -67,6 +83,13 @@ struct NodeTable {
 struct LinkTable {
     outbox_bytes: Option<u64>,
     inbox_bytes: Option<u64>,
+}
+
+#[derive(Debug, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct MetricsTable {
+    listen: Option<String>,
+    channel_labels_max: Option<u64>,
 }
 
 macro_rules! limits_table {
@@ -132,7 +155,8 @@ impl Config {
         let shown = path.display();
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read configuration {shown}: {error}"))?;
-        Self::parse(&text).map_err(|what| format!("{shown}: {what}"))
+        let config = Self::parse(&text).map_err(|what| format!("{shown}: {what}"))?;
+        Ok(Self { source: Some(path.to_path_buf()), ..config })
     }
 
     /// Reads the text of a file; its errors are one line.
@@ -168,6 +192,14 @@ impl Config {
         if let Some(bytes) = file.link.inbox_bytes {
             config.inbox_bytes = bytes as usize;
         }
+        if let Some(listen) = file.metrics.listen {
+            let address = Address::parse(&listen);
+            config.metrics =
+                Some(address.map_err(|fix| format!("metrics.listen = {listen:?}: {fix}"))?);
+        }
+        config.channel_labels_max =
+            file.metrics.channel_labels_max.unwrap_or(config.channel_labels_max);
+        config.policy = Policy::of_tables(&file.policy, &accounts::user, &accounts::group)?;
         config.check()?;
         Ok(config)
     }
@@ -175,6 +207,7 @@ impl Config {
     /// Checks what one value alone cannot show.
     fn check(&self) -> Result<(), String> {
         let limits = &self.limits;
+        within("metrics.channel_labels_max", self.channel_labels_max, 0, 10_000)?;
         within("limits.pattern_bytes_max", limits.pattern_bytes_max, 1, 65_535)?;
         within("limits.patterns_max", limits.patterns_max, 1, 1024)?;
         within("limits.event_bytes_max", limits.event_bytes_max, 1, 64 << 20)?;
@@ -252,7 +285,7 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         let config = Config::parse(&uncommented).unwrap();
-        assert_eq!(Config { idle_exit: None, ..config }, Config::default());
+        assert_eq!(Config { idle_exit: None, metrics: None, ..config }, Config::default());
     }
 
     #[test]

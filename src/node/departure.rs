@@ -13,7 +13,7 @@
 //!
 //! A link to the service's socket in place of its own tells programs that come later.
 
-use super::{Server, log, starts};
+use super::{Server, complain, starts};
 use crate::evt::node::{EventRecord, Fact};
 use crate::evt::{Error, EventId, Incarnation, Span, Time};
 use crate::link::record::VERSION;
@@ -275,7 +275,7 @@ impl Server {
     }
 
     fn has_failed(&mut self, error: &io::Error, pause: Span) {
-        log(format_args!("the system service does not take over: {error}"));
+        complain(format_args!("the system service does not take over: {error}"));
         self.put_off(pause);
     }
 
@@ -346,7 +346,7 @@ impl Server {
 
     pub(super) fn note_end(&mut self) {
         if let Err(error) = self.journal.end() {
-            log(format_args!("cannot note the clean end: {error}"));
+            complain(format_args!("cannot note the clean end: {error}"));
         }
     }
 
@@ -366,15 +366,15 @@ impl Server {
     /// it back, and sends the programs there.
     fn leave_programs(&mut self, refused: u64) {
         if refused > 0 {
-            log(format_args!("the system service has refused {refused} of what was here"));
+            complain(format_args!("the system service has refused {refused} of what was here"));
         }
         if let Err(error) = self.journal.forget(&self.config.state_dir) {
-            log(format_args!("the state file cannot be emptied: {error}"));
+            complain(format_args!("the state file cannot be emptied: {error}"));
         }
         if let Some(system) = &self.config.yields_to
             && let Err(error) = self.place.point_to(&self.config.socket, system)
         {
-            log(format_args!("cannot leave a link to the system service: {error}"));
+            complain(format_args!("cannot leave a link to the system service: {error}"));
         }
         let moved = Reply { id: 0, code: Err(Error::TryAgain), body: reply::Body::Moved }.encode();
         // Who has come back already. Who comes later finds the link.

@@ -12,14 +12,19 @@ mod departure;
 pub mod entry;
 mod grants;
 mod journal;
+mod log;
+pub mod metrics;
 mod others;
+mod permits;
 pub mod place;
+mod reload;
 mod requests;
 mod rest;
 mod schedule;
 mod starts;
 mod status;
 mod supervisor;
+mod throttle;
 mod turn;
 mod windows;
 
@@ -28,22 +33,23 @@ use crate::evt::{EventId, Span, Time};
 use crate::sys::descriptor::{self, Ready};
 use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
+pub use log::{complain, log};
+
 use client::Client;
 use config::Config;
 use departure::Departure;
 use journal::Journal;
+use log::Level;
+use metrics::Metrics;
 use place::Place;
 use std::collections::VecDeque;
-use std::fmt::Arguments;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use supervisor::Supervisor;
 use windows::Inboxes;
 
 /// Pause between attempts to write the state file on a full or broken disk. Each costs all facts.
 const MEND_PAUSE: Span = Span(1_000_000_000);
-/// Bytes of the longest line of log: what a pipe that is ready takes at once.
-const LINE_BYTES_MAX: usize = 4096;
 /// How long the daemon accepts nobody after it could not for want of descriptors.
 const ACCEPT_PAUSE: Span = Span(100_000_000);
 const LISTENER: u64 = 0;
@@ -53,21 +59,12 @@ const BELL: u64 = 3;
 const END: u64 = 4;
 const SYSTEM: u64 = 5;
 const CHANGE: u64 = 6;
+const METRICS: u64 = 7;
+const SCRAPER: u64 = 8;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
     kind << 56 | (slot as u64) << 32 | generation as u64
-}
-
-/// One line of log on standard error, where a supervisor collects it.
-pub fn log(what: Arguments<'_>) {
-    let line = format!("saevtd: {what}\n");
-    // A pipe that is ready takes a line whole. One that is full, since nobody reads it, must not
-    // stop the loop, and one whose reader has gone must not end it: the line is given up.
-    let ready = descriptor::poll([(io::stderr().as_raw_fd(), libc::POLLOUT)], Some(0));
-    if ready.is_ok_and(|[events]| events & libc::POLLOUT != 0) {
-        let _ = io::stderr().write_all(&line.as_bytes()[..line.len().min(LINE_BYTES_MAX)]);
-    }
 }
 
 /// The daemon's whole state.
@@ -105,6 +102,12 @@ struct Server {
     now: Time,
     /// Units of work since the last look at the descriptors.
     spent: u64,
+    /// What the policy has refused to all programs.
+    refusals: u64,
+    /// Lines of log about users.
+    log_users: log::Users,
+    /// Counters for Prometheus, if they are wanted.
+    metrics: Option<Metrics>,
     /// Room for what the epoll set reports.
     ready: Vec<Ready>,
     buffer: Vec<u8>,
@@ -164,7 +167,7 @@ impl Server {
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
-        let server = Self {
+        let mut server = Self {
             grace_ends: restarted.then(|| now.after(config.grace)),
             mend_at: None,
             accept_at: None,
@@ -182,6 +185,9 @@ impl Server {
             favoured: VecDeque::new(),
             resting: VecDeque::new(),
             spent: 0,
+            refusals: 0,
+            log_users: log::Users::default(),
+            metrics: None,
             ready: Vec::new(),
             buffer: vec![0; MESSAGE_BYTES_MAX],
             attributes: Vec::with_capacity(attributes_bytes),
@@ -196,17 +202,23 @@ impl Server {
             since: clock::wall(),
             now,
         };
-        server
-            .watch(server.place.listener.as_fd(), libc::EPOLLIN as u32, token(LISTENER, 0, 0))
-            .and_then(|()| {
-                server.watch(
-                    server.place.signals.as_fd(),
-                    libc::EPOLLIN as u32,
-                    token(SIGNAL, 0, 0),
-                )
-            })
-            .map_err(|error| format!("cannot watch the socket: {error}"))?;
+        server.watch_all()?;
         Ok(server)
+    }
+
+    /// Watches what is there before the first program, and listens for who wants metrics.
+    fn watch_all(&mut self) -> Result<(), String> {
+        let failed = |error| format!("cannot watch the socket: {error}");
+        let events = libc::EPOLLIN as u32;
+        self.watch_listener().map_err(failed)?;
+        let signals = self.place.signals.as_fd();
+        self.watch(signals, events, token(SIGNAL, 0, 0)).map_err(failed)?;
+        if let Some(address) = &self.config.metrics {
+            let metrics = Metrics::listen(address, self.config.socket_mode)?;
+            self.watch(metrics.listener(), events, token(METRICS, 0, 0)).map_err(failed)?;
+            self.metrics = Some(metrics);
+        }
+        Ok(())
     }
 
     fn watch_listener(&self) -> io::Result<()> {
@@ -248,9 +260,11 @@ impl Server {
         let (slot, generation) = ((ready.token >> 32 & 0xff_ffff) as usize, ready.token as u32);
         match kind {
             LISTENER => self.accept(),
-            SIGNAL => self.ending = true,
+            SIGNAL => self.hear_signals(),
             SYSTEM => self.hear_system(),
             CHANGE => self.note_change(),
+            METRICS => self.accept_scrapers(),
+            SCRAPER => self.serve_scraper(slot, generation),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -274,12 +288,12 @@ impl Server {
             match socket::accept(self.place.listener.as_fd()) {
                 Ok(Some(control)) => {
                     if let Err(error) = self.connect(control) {
-                        log(format_args!("a program could not be connected: {error}"));
+                        complain(format_args!("a program could not be connected: {error}"));
                     }
                 }
                 Ok(None) => return,
                 Err(error) => {
-                    log(format_args!("cannot accept programs for a while: {error}"));
+                    complain(format_args!("cannot accept programs for a while: {error}"));
                     // Its readiness would be reported at each look.
                     let listener = self.place.listener.as_raw_fd();
                     descriptor::epoll_remove(self.epoll.as_fd(), listener);
@@ -337,10 +351,7 @@ impl Server {
 
     /// Ends the link of a client that broke it.
     fn drop_client(&mut self, slot: usize, why: &str) {
-        if let Some(client) = &self.clients[slot] {
-            let peer = client.peer;
-            log(format_args!("pid {} uid {} dropped: {why}", peer.pid, peer.uid));
-        }
+        self.log_of(slot, Level::Warning, format_args!("dropped: {why}"));
         self.disconnect(slot);
     }
 
@@ -403,7 +414,7 @@ impl Server {
             }
             Err(error) => {
                 if self.mend_at.is_none() {
-                    log(format_args!(
+                    complain(format_args!(
                         "cannot write the state file, a restart would lose events: {error}"
                     ));
                 }
@@ -416,7 +427,7 @@ impl Server {
     fn advance_start(&mut self) {
         self.start = starts::next(self.start);
         if let Err(error) = self.journal.note_start(self.start) {
-            log(format_args!("cannot note a start number: {error}"));
+            complain(format_args!("cannot note a start number: {error}"));
         }
         self.core.next_start(self.start);
     }
@@ -433,6 +444,8 @@ impl Server {
             self.supervisor.due(),
             idle.map(|(span, since)| since.after(span)),
             self.resting.front().map(|(at, _)| *at),
+            self.log_users.due(),
+            self.metrics.as_ref().and_then(Metrics::due),
         ];
         let next = due.into_iter().flatten().min()?;
         Some(clock::elapsed().until(next).0)
@@ -454,12 +467,16 @@ impl Server {
         if self.accept_at.is_some_and(|at| at <= self.now) {
             self.accept_at = None;
             if let Err(error) = self.watch_listener() {
-                log(format_args!("cannot watch the socket: {error}"));
+                complain(format_args!("cannot watch the socket: {error}"));
                 self.accept_at = Some(self.now.after(ACCEPT_PAUSE));
             }
         }
         self.pass_departure();
         self.supervisor.pass_time(self.now);
+        self.log_users.pass_time(self.now);
+        if let Some(metrics) = &mut self.metrics {
+            metrics.pass_time(self.now);
+        }
         if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
             && since.after(span) <= self.now
         {

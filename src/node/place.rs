@@ -23,7 +23,7 @@ pub enum Refusal {
 pub struct Place {
     /// The listening socket.
     pub listener: OwnedFd,
-    /// Becomes readable with SIGTERM or SIGINT.
+    /// Becomes readable with SIGTERM, SIGINT or SIGHUP.
     pub signals: OwnedFd,
     /// The socket is a supervisor's, and stays when the daemon goes.
     is_handed: bool,
@@ -70,7 +70,7 @@ pub fn take(config: &Config) -> Result<Place, Refusal> {
         Some(listener) => listener,
         None => listen(config)?,
     };
-    let signals = descriptor::termination_signals()
+    let signals = descriptor::signals()
         .map_err(|error| Refusal::Failed(format!("cannot wait for signals: {error}")))?;
     Ok(Place { listener, signals, is_handed, _lock: lock })
 }

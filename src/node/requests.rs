@@ -1,10 +1,11 @@
 //! What programs ask for, one function for each request.
 
 use super::client::{Client, Linked, Waiting};
+use super::log::Level;
 use super::status::{STATUS_COST, TOTALS_COST};
 use super::turn::COPY_BYTES;
 use super::windows::Window;
-use super::{Server, log};
+use super::{Server, complain};
 use crate::evt::node::{Credit, IdBlock, ProcessKey, Target};
 use crate::evt::{Error, EventId, Incarnation, InstanceNo, LibraryNo, Priority};
 use crate::link::POSITION_MAX;
@@ -102,7 +103,7 @@ impl Server {
             let Some(waiting) = client.requests.pop_front() else { return Requests::None };
             let process = client.process;
             let id = waiting.request.id;
-            let cost = cost(&waiting.request.body);
+            let cost = cost(&waiting.request.body) + self.policy_cost(&waiting.request.body);
             let (code, body, descriptors) = self.handle(slot, process, waiting);
             *budget = budget.saturating_sub(cost + self.core.take_work());
             let Some(client) = self.clients[slot].as_mut() else { return Requests::None };
@@ -113,8 +114,24 @@ impl Server {
     }
 
     fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Answer {
-        let Waiting { request, descriptors } = waiting;
-        match request.body {
+        let Waiting { mut request, descriptors } = waiting;
+        if let Err(error) = self.permit(slot, process, &mut request.body) {
+            if let Body::Open { library, asynchronous: true, .. } = request.body {
+                self.inboxes.note_answer(Target { process, library });
+            }
+            return only(Err(error));
+        }
+        self.handle_permitted(slot, process, request.body, descriptors)
+    }
+
+    fn handle_permitted(
+        &mut self,
+        slot: usize,
+        process: ProcessKey,
+        body: Body,
+        descriptors: Vec<OwnedFd>,
+    ) -> Answer {
+        match body {
             Body::Hello { version, resumes, blocks } => {
                 self.hello(slot, version, resumes, &blocks, descriptors)
             }
@@ -167,7 +184,11 @@ impl Server {
                 let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
-            Body::Status(topic) => match self.status(&topic) {
+            Body::Rights { instance } => match self.rights(process, instance) {
+                Ok(rights) => (Ok(()), reply::Body::Rights { rights }, Vec::new()),
+                Err(error) => only(Err(error)),
+            },
+            Body::Status(topic) => match self.status(slot, &topic) {
                 Ok(page) => (Ok(()), reply::Body::Status(Box::new(page)), Vec::new()),
                 Err(error) => only(Err(error)),
             },
@@ -195,9 +216,9 @@ impl Server {
 
     fn unlink(&mut self, slot: usize, name: &crate::evt::Name) -> Result<(), Error> {
         let outcome = self.core.channel_unlink(name);
-        if let (Ok(()), Some(client)) = (outcome, &self.clients[slot]) {
-            let peer = client.peer;
-            log(format_args!("channel \"{name}\" unlinked by pid {} uid {}", peer.pid, peer.uid));
+        if outcome.is_ok() {
+            let what = format_args!("has unlinked channel \"{name}\"");
+            self.log_about(slot, Level::Notice, Some(name), what);
         }
         outcome
     }
@@ -243,7 +264,7 @@ impl Server {
                 (Ok(()), welcome, handed)
             }
             Err(error) => {
-                log(format_args!("a program was refused: {error}"));
+                complain(format_args!("a program was refused: {error}"));
                 only(Err(Error::NoResources))
             }
         }
@@ -339,7 +360,7 @@ impl Server {
         match self.window(slot, to, memory) {
             Ok(handed) => (Ok(()), reply::Body::None, handed),
             Err(error) => {
-                log(format_args!("a library handle was refused: {error}"));
+                complain(format_args!("a library handle was refused: {error}"));
                 self.core.library_close(to.process, to.library);
                 only(Err(Error::NoResources))
             }

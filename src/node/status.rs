@@ -6,6 +6,7 @@ use super::config::limit_values;
 use crate::evt::node::{ChannelStatistics, ProcessStatistics};
 use crate::evt::{Error, Incarnation, Name, Priority};
 use crate::link::record::VERSION;
+use crate::policy::Actions;
 use crate::wire::status::{
     ChannelStatus, NodeStatus, Page, Place, ProgramStatus, RetainedStatus, Topic,
 };
@@ -18,7 +19,7 @@ pub(super) const STATUS_COST: u64 = 512;
 pub(super) const TOTALS_COST: u64 = super::turn::TURN_COST;
 /// Entries that are looked at for one page. With names of the longest kind, and the attributes of
 /// one event beyond them, they stay below the longest message.
-const PAGE_ENTRIES: u32 = 128;
+pub(super) const PAGE_ENTRIES: u32 = 128;
 /// Bytes of attributes after which a page of retained events ends. Those of one event may be as
 /// many as a message can have.
 const PAGE_BYTES: usize = 32 << 10;
@@ -27,10 +28,14 @@ const PAGE_BYTES: usize = 32 << 10;
 pub(super) type Births = BTreeMap<Incarnation, i64>;
 
 impl Server {
-    /// Answers a question about the node.
+    /// Answers a question of a client about the node. Who may not administrate is told of channels
+    /// on which it may publish or subscribe, and of the programs of its user.
     ///
     /// - [`Error::NotExist`]: there is no such channel.
-    pub(super) fn status(&self, topic: &Topic) -> Result<Page, Error> {
+    pub(super) fn status(&self, slot: usize, topic: &Topic) -> Result<Page, Error> {
+        let all = self.administrates(slot);
+        let used = Actions::PUBLISH | Actions::SUBSCRIBE;
+        let user = self.clients[slot].as_ref().map(|client| client.peer.uid);
         Ok(match topic {
             Topic::Node => Page::Node(self.node_status()),
             Topic::Limits => {
@@ -41,6 +46,9 @@ impl Server {
                 let mut channels = Vec::new();
                 let births = self.journal.births();
                 let mut add = |channel: ChannelStatistics<'_>| {
+                    if !all && !self.permitted(slot, channel.name).intersects(used) {
+                        return;
+                    }
                     let born = births.get(&channel.incarnation).copied();
                     channels.push(channel_status(&channel, born.unwrap_or(ChannelStatus::UNKNOWN)));
                 };
@@ -49,7 +57,11 @@ impl Server {
             }
             Topic::Programs { from } => {
                 let mut programs = Vec::new();
-                let mut add = |process: ProcessStatistics| programs.push(self.program(&process));
+                let mut add = |process: ProcessStatistics| {
+                    if all || Some(process.identity.uid) == user {
+                        programs.push(self.program(&process));
+                    }
+                };
                 let next = self.core.processes_page(*from, PAGE_ENTRIES, &mut add);
                 Page::Programs(programs, next)
             }
@@ -72,6 +84,7 @@ impl Server {
             ("retained_bytes", totals.retained_bytes),
             ("publications", totals.publications),
             ("lost_events", totals.lost_events),
+            ("refusals", self.refusals),
         ];
         NodeStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -101,6 +114,7 @@ impl Server {
             unread_bytes,
             publications: linked.map_or(0, |linked| linked.published),
             lost_events: process.lost_events,
+            refusals: client.map_or(0, |client| client.refusals.number),
             shared_bytes: window_bytes + linked.map_or(0, outbox_bytes),
             user_retained_events: process.user_retained_events,
             user_retained_bytes: process.user_retained_bytes,

@@ -3,7 +3,7 @@
 //! nothing happens.
 #![allow(clippy::disallowed_methods)] // A driver.
 
-use super::log;
+use super::complain;
 use crate::evt::{Span, Time};
 use crate::sys::socket;
 use sd_notify::NotifyState;
@@ -64,6 +64,6 @@ impl Supervisor {
 
 fn tell(what: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[what]) {
-        log(format_args!("the supervisor cannot be told: {error}"));
+        complain(format_args!("the supervisor cannot be told: {error}"));
     }
 }

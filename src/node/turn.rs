@@ -2,7 +2,7 @@
 //! shown.
 
 use super::requests::Requests;
-use super::{Server, client::Client, log};
+use super::{Server, client::Client, log::Level};
 use crate::evt::node::{Cost, Credit, Drained, Fault, ProcessKey, Publication, Target};
 use crate::evt::{EventId, InstanceNo, LibraryNo, Priority, Span};
 use crate::link::outbox::Outbox;
@@ -335,6 +335,10 @@ impl Server {
         let excused = |fault| prepaid || (from.resumed && fault == Fault::TooBig);
         match outcome {
             Ok(cost) => Ok(cost),
+            Err(Fault::Withheld) => {
+                self.refuse_publication(slot, header);
+                Ok(Cost::default())
+            }
             Err(fault) if excused(fault) => Ok(self.skip(slot, header)),
             Err(_) => Err(BAD),
         }
@@ -344,21 +348,19 @@ impl Server {
     /// something, and the first one is logged. Gives the cost.
     #[inline(never)]
     fn skip(&mut self, slot: usize, header: OutHeader) -> Cost {
-        let Some(Client { linked: Some(linked), process, peer, .. }) = self.clients[slot].as_mut()
-        else {
+        let Some(Client { linked: Some(linked), process, .. }) = self.clients[slot].as_mut() else {
             return Cost::default();
         };
-        if linked.skipped == 0 {
-            let pid = peer.pid;
-            log(format_args!(
-                "events of pid {pid} are lost: what it publishes is above the limits"
-            ));
-        }
+        let (is_first, process) = (linked.skipped == 0, *process);
         linked.skipped += 1;
+        if is_first {
+            let what = format_args!("publishes above the limits: such events of it are lost");
+            self.log_of(slot, Level::Warning, what);
+        }
         let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
         let spent = Credit { events: 1, bytes: bytes.next_multiple_of(Credit::UNIT) };
         let spent = (header.retention > 0).then_some(spent);
-        let (process, instance) = (*process, InstanceNo(header.instance));
+        let instance = InstanceNo(header.instance);
         let inboxes = &mut self.inboxes;
         self.core.lose_publication(process, instance, spent, self.now, inboxes)
     }
@@ -388,7 +390,7 @@ impl Server {
     }
 
     /// Makes everything that has happened last, and shows it to those it is for.
-    fn show_effects(&mut self) {
+    pub(super) fn show_effects(&mut self) {
         while let Some(to) = self.inboxes.pop_backlogged() {
             self.refill(to);
         }

@@ -196,13 +196,13 @@ pub fn changes_of(directory: &Path) -> io::Result<OwnedFd> {
     Ok(changes)
 }
 
-/// Blocks SIGTERM and SIGINT and gives a descriptor that becomes readable with them.
-pub fn termination_signals() -> io::Result<OwnedFd> {
+/// Blocks SIGTERM, SIGINT and SIGHUP and gives a descriptor that becomes readable with them.
+pub fn signals() -> io::Result<OwnedFd> {
     // SAFETY: a signal set is plain bits, for which zero is a value.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` lives through the call.
     checked(unsafe { libc::sigemptyset(&raw mut set) })?;
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         // SAFETY: `set` has been made empty, and the signal exists.
         checked(unsafe { libc::sigaddset(&raw mut set, signal) })?;
     }
@@ -210,4 +210,20 @@ pub fn termination_signals() -> io::Result<OwnedFd> {
     checked(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) })?;
     // SAFETY: `set` is a whole set.
     owned(unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
+}
+
+/// Takes the next signal from what [`signals`] gave; `None` if there is none.
+pub fn next_signal(signals: BorrowedFd<'_>) -> io::Result<Option<i32>> {
+    // SAFETY: plain numbers, for which zero is a value.
+    let mut found: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+    let bytes = size_of_val(&found);
+    // SAFETY: `found` has `bytes` bytes and lives through the call.
+    let read = unsafe { libc::read(signals.as_raw_fd(), (&raw mut found).cast(), bytes) };
+    if read == bytes as isize {
+        return Ok(Some(found.ssi_signo as i32));
+    }
+    match io::Error::last_os_error() {
+        error if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        error => Err(error),
+    }
 }

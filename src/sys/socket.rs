@@ -134,6 +134,39 @@ pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     Ok(Peer { pid: cred.pid as u32, uid: cred.uid, gid: cred.gid })
 }
 
+/// The supplementary groups of the peer at the time of the connection, by the kernel's word.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    /// Groups that a process can have (`NGROUPS_MAX` of the kernel).
+    const GROUPS_MAX: usize = 65_536;
+    let mut groups = vec![0_u32; 64];
+    loop {
+        let mut bytes = size_of_val(groups.as_slice()) as libc::socklen_t;
+        // SAFETY: `groups` has `bytes` bytes and both live through the call.
+        let result = checked(unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut bytes,
+            )
+        });
+        match result {
+            Ok(_) => {
+                groups.truncate(bytes as usize / size_of::<u32>());
+                return Ok(groups);
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) => {
+                if groups.len() >= GROUPS_MAX {
+                    return Err(error);
+                }
+                groups.resize(groups.len() * 4, 0);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// Makes room for messages of the largest size a limit allows.
 pub fn set_send_bytes(socket: BorrowedFd<'_>, bytes: usize) {
     let bytes = bytes as libc::c_int;

@@ -2,7 +2,7 @@
 
 use super::bytes::{Malformed, Reader, Writer};
 use super::status::Page;
-use crate::evt::{Error, EventId, Incarnation, Limits, Span};
+use crate::evt::{Error, EventId, Incarnation, Limits, OpenFlags, Span};
 
 /// The outcome of a request.
 pub type Code = Result<(), Error>;
@@ -34,6 +34,8 @@ pub enum Body {
     Queued { events: u64 },
     /// To a question about the node.
     Status(Box<Page>),
+    /// What an open instance may do of what it was opened for: publish, subscribe.
+    Rights { rights: OpenFlags },
     /// Unasked: the service has moved to the system's node; restore there.
     Moved,
 }
@@ -82,6 +84,7 @@ impl Reply {
             Body::Moved => 5,
             Body::Queued { .. } => 6,
             Body::Status(_) => 7,
+            Body::Rights { .. } => 8,
         });
         to.u16(code_number(self.code));
         to.u32(self.id);
@@ -95,6 +98,7 @@ impl Reply {
             Body::Opened { incarnation } => to.u128(incarnation.0),
             Body::Queued { events } => to.u64(*events),
             Body::Status(page) => page.write(&mut to),
+            Body::Rights { rights } => to.u8(rights.bits()),
             Body::Gone { ids } => {
                 to.u16(ids.len() as u16);
                 ids.iter().for_each(|id| to.u64(id.0));
@@ -129,6 +133,7 @@ impl Reply {
             5 => Body::Moved,
             6 => Body::Queued { events: from.u64()? },
             7 => Body::Status(Box::new(Page::read(&mut from)?)),
+            8 => Body::Rights { rights: OpenFlags::from_bits(from.u8()?).ok_or(Malformed)? },
             _ => return Err(Malformed),
         };
         from.end()?;
@@ -175,6 +180,7 @@ mod tests {
             Body::Gone { ids: vec![EventId(5)] },
             Body::Moved,
             Body::Queued { events: 9 },
+            Body::Rights { rights: OpenFlags::RIGHTS },
         ];
         let pages = super::super::status::tests::pages().into_iter();
         samples.extend(pages.map(|page| Body::Status(Box::new(page))));

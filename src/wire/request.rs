@@ -83,6 +83,8 @@ pub enum Body {
     MoveEnd,
     /// Asks about the node.
     Status(Topic),
+    /// What an open instance may do of what it was opened for.
+    Rights { instance: InstanceNo },
 }
 
 impl Body {
@@ -106,6 +108,7 @@ impl Body {
             Self::MoveRetained { .. } => 16,
             Self::MoveEnd => 17,
             Self::Status(_) => 18,
+            Self::Rights { .. } => 19,
         }
     }
 
@@ -133,7 +136,7 @@ impl Body {
                 to.u8(u8::from(*asynchronous));
                 to.octets(name.octets());
             }
-            Self::Close { instance } => to.u64(instance.0),
+            Self::Close { instance } | Self::Rights { instance } => to.u64(instance.0),
             Self::Unlink { name } => to.octets(name.octets()),
             Self::Subscribe { instance, number, filters } => {
                 to.u64(instance.0);
@@ -228,6 +231,7 @@ impl Body {
             }
             14 => Self::Restored,
             18 => Self::Status(Topic::read(from)?),
+            19 => Self::Rights { instance: instance(from)? },
             _ => return Self::read_move(kind, from),
         })
     }
@@ -373,6 +377,7 @@ mod tests {
             Body::Restored,
             Body::Refill { library },
             Body::Gone { instance, ids: vec![EventId(1), EventId(2)] },
+            Body::Rights { instance },
             Body::MoveChannel { private, linked: true, name },
             Body::MoveRetained { private, left: Span(7), record: Box::new(record) },
             Body::MoveEnd,

@@ -126,6 +126,8 @@ pub struct ProgramStatus {
     pub publications: u64,
     /// Lost-events for it since it connected.
     pub lost_events: u64,
+    /// What the policy has refused to it since it connected: requests, rights and publications.
+    pub refusals: u64,
     /// Bytes of the memory it shares with the node. Of pages that were never used, none is taken.
     pub shared_bytes: u64,
     /// Events retained for its user.
@@ -355,6 +357,7 @@ fn write_program(program: &ProgramStatus, to: &mut Writer) {
     to.u64(program.unread_bytes);
     to.u64(program.publications);
     to.u64(program.lost_events);
+    to.u64(program.refusals);
     to.u64(program.shared_bytes);
     to.u64(program.user_retained_events);
     to.u64(program.user_retained_bytes);
@@ -374,6 +377,7 @@ fn read_program(from: &mut Reader<'_>) -> Result<ProgramStatus, Malformed> {
         unread_bytes: from.u64()?,
         publications: from.u64()?,
         lost_events: from.u64()?,
+        refusals: from.u64()?,
         shared_bytes: from.u64()?,
         user_retained_events: from.u64()?,
         user_retained_bytes: from.u64()?,
@@ -455,6 +459,7 @@ pub(super) mod tests {
             unread_bytes: 10,
             publications: 11,
             lost_events: 12,
+            refusals: 16,
             shared_bytes: 13,
             user_retained_events: 14,
             user_retained_bytes: 15,

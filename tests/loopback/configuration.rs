@@ -41,6 +41,12 @@ fn bad_configurations() -> Outcome {
         (number("retention_max_seconds", "-1"), "limits.retention_max_seconds = -1: use seconds"),
         ("[link]\ninbox_bytes = 1000000\n".to_owned(), "link.inbox_bytes = 1000000: use a power"),
         ("[node]\nsocket_mode = \"0999\"\n".to_owned(), "node.socket_mode = \"0999\": use octal"),
+        (
+            "[metrics]\nlisten = \"0.0.0.0:1\"\n".to_owned(),
+            "metrics.listen = \"0.0.0.0:1\": use unix:",
+        ),
+        ("[metrics]\nchannel_labels_max = 10001\n".to_owned(), "channel_labels_max = 10001: use a"),
+        ("[[policy]]\nallow = []\n".to_owned(), "policy rule 1: it names no action"),
         ("[node]\ngrace_seconds = 1e10\n".to_owned(), "node.grace_seconds = 10000000000: use"),
     ];
     for (configuration, says) in cases {

@@ -10,6 +10,7 @@ mod overflow;
 mod publishing;
 mod recovery;
 mod retention;
+mod rights;
 mod route;
 mod spread;
 

@@ -283,6 +283,7 @@ pub(super) mod tests {
             unread_bytes: 0,
             publications: 0,
             lost_events: 0,
+            refusals: 0,
             shared_bytes: 1 << 20,
             user_retained_events: 0,
             user_retained_bytes: 0,

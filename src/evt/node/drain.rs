@@ -160,7 +160,7 @@ impl Node {
             Lost::Idle => None,
             Lost::Sent(position) => Some(position),
         };
-        if instance.subscriptions.is_empty() {
+        if !instance.takes_events() {
             instance.lost = Lost::Owed;
         } else {
             instance.lost = Lost::Queued { previous };

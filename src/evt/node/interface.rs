@@ -140,6 +140,8 @@ pub enum Fault {
     Malformed,
     /// A size above a limit, which a program that came from an earlier start may not know.
     TooBig,
+    /// The instance may not publish any more, which its program may not know yet.
+    Withheld,
 }
 
 /// Work that a publication caused, to bound what one client gets done in a turn.

@@ -16,6 +16,7 @@ mod open;
 mod publish;
 mod replica;
 mod restore;
+mod rights;
 mod route;
 mod spread;
 mod subscribe;

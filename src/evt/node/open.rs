@@ -264,7 +264,9 @@ impl Node {
         owner.route.forget();
         let channel = &mut self.channels[instance.channel];
         for subscription in &instance.subscriptions {
-            channel.index.remove_instance(key, &subscription.filters);
+            if instance.flags.contains(OpenFlags::SUBSCRIBER) {
+                channel.index.remove_instance(key, &subscription.filters);
+            }
             owner.account.subscriptions -= 1;
             owner.account.filter_bytes -= subscription.filters.cost_bytes();
         }

@@ -113,7 +113,7 @@ impl Node {
     /// Allocates nothing when the event is not retained, goes to all of its takers at once, and
     /// every taker's window has room.
     ///
-    /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
+    /// - [`Fault::Malformed`], [`Fault::TooBig`], [`Fault::Withheld`]: nothing happened.
     ///
     /// Source: SAI-AIS-EVT-B.03.01, saEvtEventPublish().
     #[inline]
@@ -240,7 +240,7 @@ impl Node {
     /// delivered, but the lost-event is due for every instance that matches and for those on the
     /// channel that come back later. Goes to `batch` takers at once, as [`Node::publish`] does.
     ///
-    /// - [`Fault::Malformed`], [`Fault::TooBig`]: nothing happened.
+    /// - [`Fault::Malformed`], [`Fault::TooBig`], [`Fault::Withheld`]: nothing happened.
     pub fn publish_again(
         &mut self,
         process: ProcessKey,
@@ -280,7 +280,8 @@ impl Node {
         let instance = &self.instances[key];
         let owner = &self.processes[process.0];
         if !instance.flags.contains(OpenFlags::PUBLISHER) {
-            return Err(Fault::Malformed);
+            let withheld = instance.flags.contains(OpenFlags::PUBLISHER_WITHHELD);
+            return Err(if withheld { Fault::Withheld } else { Fault::Malformed });
         }
         permits(&self.limits, owner, publication)?;
         let attributes =

@@ -124,12 +124,12 @@ impl Node {
         }
     }
 
-    /// The open instances of a channel that have a subscription. Cost: all open instances.
+    /// The open instances of a channel that take events. Cost: all open instances.
     pub(super) fn subscribers_of(&self, channel: u32) -> Vec<u32> {
         let of_it = self
             .instances
             .iter()
-            .filter(|(_, taker)| taker.channel == channel && !taker.subscriptions.is_empty());
+            .filter(|(_, taker)| taker.channel == channel && taker.takes_events());
         of_it.map(|(key, _)| key).collect()
     }
 

@@ -154,6 +154,16 @@ impl Node {
         }
     }
 
+    /// Takes an instance out of the takers that wait.
+    pub(super) fn leave_fan_outs(&mut self, key: u32) {
+        let born = self.instances[key].born;
+        for fan_out in &mut self.fan_outs {
+            if let Some(place) = fan_out.find(key, born) {
+                fan_out.takers.remove(place);
+            }
+        }
+    }
+
     /// A process has gone: what it published stays.
     pub(super) fn leave_fan_out(&mut self, process: ProcessKey) {
         for fan_out in &mut self.fan_outs {

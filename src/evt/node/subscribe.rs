@@ -12,7 +12,7 @@ impl Node {
     /// the agent's knowledge.
     ///
     /// - [`Error::BadHandle`]: unknown instance.
-    /// - [`Error::Access`]: the instance was not opened for subscribing.
+    /// - [`Error::Access`]: the instance was not opened for subscribing, or may not any more.
     /// - [`Error::TooBig`]: number or size of the filters.
     /// - [`Error::Exist`]: the number is in use on the instance.
     /// - [`Error::NoResources`]: `subscriptions_per_instance_max` or
@@ -31,7 +31,11 @@ impl Node {
     ) -> Result<(), Error> {
         let key = self.instance_key(process, instance).ok_or(Error::BadHandle)?;
         let subscriber = &mut self.instances[key];
-        if !subscriber.flags.contains(OpenFlags::SUBSCRIBER) {
+        let permitted = subscriber.flags.contains(OpenFlags::SUBSCRIBER);
+        // What an instance brings back waits until it may subscribe again.
+        let waits = subscriber.flags.contains(OpenFlags::SUBSCRIBER_WITHHELD)
+            && subscriber.restored.is_some();
+        if !permitted && !waits {
             return Err(Error::Access);
         }
         filters.within(&self.limits)?;
@@ -42,10 +46,15 @@ impl Node {
             return Err(Error::NoResources);
         }
         let filters = Rc::new(filters);
-        self.channels[subscriber.channel].index.insert(key, number, &filters)?;
+        if permitted {
+            self.channels[subscriber.channel].index.insert(key, number, &filters)?;
+        }
         account.filter_bytes += bytes;
         account.subscriptions += 1;
         subscriber.subscriptions.insert(at, Subscription { number, filters: Rc::clone(&filters) });
+        if !permitted {
+            return Ok(());
+        }
         self.hasten(key, now, windows);
         self.settle(key);
         self.replay(key, number, &filters, 0, now);
@@ -119,6 +128,10 @@ impl Node {
         let account = &mut self.processes[process.0].account;
         account.filter_bytes -= subscription.filters.cost_bytes();
         account.subscriptions -= 1;
+        if !subscriber.flags.contains(OpenFlags::SUBSCRIBER) {
+            // It took nothing, and nothing waits for it.
+            return Ok(());
+        }
         self.channels[subscriber.channel].index.remove(key, number, &subscription.filters);
         let queue = &mut self.libraries[subscriber.library].queue;
         let index = &self.channels[subscriber.channel].index;
