@@ -3,7 +3,7 @@
 #   make                         release build; build/lib and build/sbin are usable in place
 #   make demo                    installs into build/demo-root and runs examples/demo.sh
 #   make test                    everything that can be checked on this machine
-#   make test-engines            transports on real engines; ENGINES, WORDS choose some
+#   make test-engines            clusters on real engines; ENGINES, SUITES, WORDS choose some
 #   make bench-growth            what the product costs, and that it does not grow; BENCH names lines
 #   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
@@ -161,7 +161,7 @@ test:
 
 # tests/engines/run.sh says what it makes and removes. Needs root, installs the engines.
 ENGINES ?=
-test-engines:
+test-engines: all
 	tests/engines/run.sh $(ENGINES)
 
 # The same targets as in `make test`, with more mutations of tests/corpus from another beginning.

@@ -226,6 +226,28 @@ void check_ais_at(const char *file, int line, int is_choice, SaAisErrorT expecte
 
 /* ---- Other processes ------------------------------------------------------------------ */
 
+/* On a cluster each role is on the next of the other nodes, whose sockets are separated by ':'. */
+static void move_role(unsigned number)
+{
+    const char *sockets = getenv("EVT_TEST_ROLE_SOCKETS");
+    char *copy;
+    char *socket;
+    unsigned count = 1;
+    const char *at;
+
+    if (sockets == NULL)
+        return;
+    for (at = sockets; *at != '\0'; at++)
+        count += *at == ':';
+    copy = strdup(sockets);
+    NEED(copy != NULL);
+    socket = strtok(copy, ":");
+    for (number %= count; number > 0; number--)
+        socket = strtok(NULL, ":");
+    setenv("SAEVT_SOCKET", socket, 1);
+    free(copy);
+}
+
 static void run_role(const char *child_role, const char *argument)
 {
     char *arguments[4];
@@ -239,6 +261,7 @@ static void run_role(const char *child_role, const char *argument)
 
 struct child child_start(const char *child_role, const char *argument)
 {
+    static unsigned started;
     struct child child;
     int to[2];
     int from[2];
@@ -250,9 +273,11 @@ struct child child_start(const char *child_role, const char *argument)
     fcntl(to[1], F_SETFD, FD_CLOEXEC);
     fcntl(from[0], F_SETFD, FD_CLOEXEC);
     fflush(stdout);
+    started++;
     child.pid = fork();
     NEED(child.pid >= 0);
     if (child.pid == 0) {
+        move_role(started);
         dup2(to[0], STDIN_FILENO);
         dup2(from[1], STDOUT_FILENO);
         close(to[0]);

@@ -11,6 +11,8 @@
  *   EVT_TEST_WATCHDOG      seconds until a program is given up, default 60
  *   EVT_TEST_SHORT         when set, fewer rounds
  *   EVT_TEST_INSTRUMENTED  when set, the program runs under a sanitizer or a checker
+ *   EVT_TEST_ROLE_SOCKETS  sockets of other nodes of the cluster, with ':' in between: child_start()
+ *                          gives each new process the next one as its SAEVT_SOCKET
  *   EVT_TEST_REC           0: report failed CHECK_REC, but do not fail
  *
  * saEvt.h must not have been included before this file.

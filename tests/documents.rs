@@ -68,7 +68,7 @@ fn keys(text: &str, mark: &str) -> BTreeMap<String, String> {
 
 /// The keys that the daemon's source takes.
 fn keys_of_source() -> BTreeSet<String> {
-    let source = read("src/node/config.rs");
+    let source = read("src/node/config.rs") + &read("src/node/cluster_config.rs");
     let fields = source.lines().filter_map(|line| line.trim().split_once(": Option<"));
     let fields = fields.map(|(key, _)| key.to_owned()).filter(|key| is_key(key));
     fields.chain(LIMIT_KEYS.iter().map(|key| (*key).to_owned())).collect()

@@ -103,6 +103,7 @@ pub(super) fn open(
             Err(failure.settled())
         }
     };
+    let outcome = outcome.map_err(|error| library.known(error));
     opened(&instance, taken, outcome, by).map(|instance| instance.handle)
 }
 
@@ -175,7 +176,7 @@ pub(super) fn forget_patterns(instance: &Instance) {
 pub(super) fn ask(library: &Arc<Library>, body: Body) -> Result<(), Error> {
     super::restore::ensure(&library.link)?;
     match library.link.ask_plain(body, Some(library)) {
-        Ok(code) => code,
+        Ok(code) => code.map_err(|error| library.known(error)),
         Err(failure) => Err(failure.unsettled()),
     }
 }

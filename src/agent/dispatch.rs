@@ -132,6 +132,10 @@ fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error>
     let mut outcome = Ok(());
     let _dispatching = current::enter(library);
     while extent.goes_on(library) && !library.is_finalized() {
+        if let Err(error) = library.check_local() {
+            outcome = Err(error);
+            break;
+        }
         match next(library, ran == 0, extent) {
             Ok(Some(callback)) => {
                 call(library, callback);

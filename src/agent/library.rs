@@ -114,6 +114,9 @@ pub(super) struct Library {
     /// Elapsed time from when the node may be asked for more again.
     pub(super) refill_from: AtomicU64,
     finalized: AtomicBool,
+    /// What the node's count of leaving and coming back was when the handle was made, or would have
+    /// been if the node was outside then.
+    membership: u32,
     pub(super) process: &'static Process,
 }
 
@@ -134,6 +137,7 @@ impl Library {
     pub(super) fn new(parts: Parts) -> Self {
         note_descriptor(parts.memory.as_raw_fd());
         note_descriptor(parts.bell.as_raw_fd());
+        let membership = parts.link.outbox.membership() & !1;
         // Asleep from the start: the first event must ring.
         parts.inbox.agent_bell().fall_asleep();
         Self {
@@ -159,7 +163,49 @@ impl Library {
             instances_lost: AtomicUsize::new(0),
             refill_from: AtomicU64::new(0),
             finalized: AtomicBool::new(false),
+            membership,
             process: parts.process,
+        }
+    }
+
+    /// Whether the handle may be used for what needs no service.
+    ///
+    /// - [`Error::Unavailable`]: it is of release B.03, and the node is outside its cluster or was
+    ///   at some time since the handle was made.
+    ///
+    /// Source: SAI-AIS-EVT-B.03.01, SA_AIS_ERR_UNAVAILABLE of all functions.
+    #[inline]
+    pub(super) fn check_local(&self) -> Result<(), Error> {
+        if self.link.outbox.membership() == self.membership || self.version < Version::B03 {
+            return Ok(());
+        }
+        Err(Error::Unavailable)
+    }
+
+    /// Whether the handle may be used for what needs the service.
+    ///
+    /// - [`Error::Unavailable`]: as for [`Library::check_local`].
+    /// - [`Error::TryAgain`]: it is of an earlier release, and the node is outside its cluster.
+    #[inline]
+    pub(super) fn check_service(&self) -> Result<(), Error> {
+        let membership = self.link.outbox.membership();
+        if membership == self.membership { Ok(()) } else { self.judge(membership) }
+    }
+
+    #[cold]
+    fn judge(&self, membership: u32) -> Result<(), Error> {
+        match (self.version < Version::B03, membership % 2) {
+            (false, _) => Err(Error::Unavailable),
+            (true, 1) => Err(Error::TryAgain),
+            (true, _) => Ok(()),
+        }
+    }
+
+    /// An error of the node as this handle may see it.
+    pub(super) fn known(&self, error: Error) -> Error {
+        match error {
+            Error::Unavailable if self.version < Version::B03 => Error::TryAgain,
+            known => known,
         }
     }
 

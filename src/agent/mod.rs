@@ -30,6 +30,7 @@ use crate::evt::{
     Priority, Span, SubscriptionId,
 };
 use crate::link::inbox::Inbox;
+pub use crate::wire::members;
 pub use crate::wire::status as questions;
 use crate::wire::status::{Page, Topic};
 use crate::wire::{Body, reply};
@@ -99,6 +100,17 @@ pub struct EventView<'a> {
 /// Makes a library handle. Errors: `TryAgain` (service not reachable), `NoMemory`,
 /// `NoResources`, `Timeout`, `Library`.
 pub fn initialize(version: Version, callbacks: Box<dyn Callbacks>) -> Result<Handle, Error> {
+    let handle = attach(version, callbacks)?;
+    let outcome = process::local_library(handle);
+    if let Err(error) = outcome {
+        finalize(handle)?;
+        return Err(error);
+    }
+    Ok(handle)
+}
+
+/// As [`initialize`], also while the node is outside its cluster: the node can be asked what it is.
+pub fn attach(version: Version, callbacks: Box<dyn Callbacks>) -> Result<Handle, Error> {
     let process = process::current()?;
     let link = process.link.join()?;
     let made = make_library(process, &link, version, callbacks);
@@ -165,13 +177,13 @@ fn open_library(link: &link::Link, library: LibraryNo) -> Result<Opened, Error> 
 
 /// The selection object of a library handle. Errors: `BadHandle`, `NoResources`.
 pub fn selection_object(library: Handle) -> Result<RawFd, Error> {
-    process::library(library)?.selection_object()
+    process::local_library(library)?.selection_object()
 }
 
 /// Runs pending callbacks. Errors: `BadHandle` (from blocking dispatch also when one of the open
 /// instances was lost with its node).
 pub fn dispatch(library: Handle, flags: DispatchFlags) -> Result<(), Error> {
-    dispatch::run(&process::library(library)?, flags)
+    dispatch::run(&process::local_library(library)?, flags)
 }
 
 /// How many open instances of a library handle were lost, over its whole life, because a restarted
@@ -216,7 +228,7 @@ pub fn channel_open(
     flags: OpenFlags,
     timeout: i64,
 ) -> Result<Handle, Error> {
-    let library = process::library(library)?;
+    let library = process::serving_library(library)?;
     channels::check_name(&library, name, flags)?;
     let timeout = Span::from_sa_time(timeout).unwrap_or_default();
     if timeout == Span::ZERO {
@@ -232,7 +244,7 @@ pub fn channel_open_async(
     name: &Name,
     flags: OpenFlags,
 ) -> Result<(), Error> {
-    let library = process::library(library)?;
+    let library = process::serving_library(library)?;
     channels::check_name(&library, name, flags)?;
     if !library.callbacks.has_open() {
         return Err(Error::Init);
@@ -243,6 +255,7 @@ pub fn channel_open_async(
 /// Closes an open instance. Errors: `BadHandle`.
 pub fn channel_close(channel: Handle) -> Result<(), Error> {
     let process = process::existing().ok_or(Error::BadHandle)?;
+    process.channels.get(channel)?.instance.library.check_local()?;
     let seat = process.channels.remove(channel)?;
     channels::close(&seat.instance);
     Ok(())
@@ -250,7 +263,7 @@ pub fn channel_close(channel: Handle) -> Result<(), Error> {
 
 /// Removes a channel's name. Errors: `BadHandle`, `NotExist`, `TryAgain`, `Timeout`.
 pub fn channel_unlink(library: Handle, name: &Name) -> Result<(), Error> {
-    channels::ask(&process::library(library)?, Body::Unlink { name: *name })
+    channels::ask(&process::serving_library(library)?, Body::Unlink { name: *name })
 }
 
 /// Allocates an event. Errors: `BadHandle`, `Access` (B.03, no publisher flag), `NoMemory`,
@@ -414,7 +427,7 @@ pub fn retention_clear(channel: Handle, id: EventId) -> Result<(), Error> {
 
 /// The limits in force for a library handle of release B.03. Errors: `BadHandle`, `Version`.
 pub fn limits(library: Handle) -> Result<Limits, Error> {
-    let library = process::library(library)?;
+    let library = process::local_library(library)?;
     if library.version < Version::B03 {
         return Err(Error::Version);
     }

@@ -125,15 +125,38 @@ pub(super) fn library(handle: Handle) -> Result<Arc<Library>, Error> {
     existing().ok_or(Error::BadHandle)?.libraries.get(handle).map(|library| Arc::clone(&library))
 }
 
-/// The open instance behind a handle.
+/// The library behind a handle that may be used for what needs no service.
+///
+/// - [`Error::BadHandle`], and the errors of [`Library::check_local`].
+pub(super) fn local_library(handle: Handle) -> Result<Arc<Library>, Error> {
+    let library = library(handle)?;
+    library.check_local()?;
+    Ok(library)
+}
+
+/// The library behind a handle that may be used for what needs the service.
+///
+/// - [`Error::BadHandle`], and the errors of [`Library::check_service`].
+pub(super) fn serving_library(handle: Handle) -> Result<Arc<Library>, Error> {
+    let library = library(handle)?;
+    library.check_service()?;
+    Ok(library)
+}
+
+/// The open instance behind a handle, to be used for what needs the service.
+///
+/// - [`Error::BadHandle`], and the errors of [`Library::check_service`].
 pub(super) fn instance(handle: Handle) -> Result<Arc<Instance>, Error> {
     let seat = existing().ok_or(Error::BadHandle)?.channels.get(handle)?;
+    seat.instance.library.check_service()?;
     Ok(Arc::clone(&seat.instance))
 }
 
 /// The open instance behind a handle with its events, to be changed.
 pub(super) fn seat_mut(handle: Handle) -> Result<Writing<'static, Seat>, Error> {
-    existing().ok_or(Error::BadHandle)?.channels.get_mut(handle)
+    let seat = existing().ok_or(Error::BadHandle)?.channels.get_mut(handle)?;
+    seat.instance.library.check_local()?;
+    Ok(seat)
 }
 
 /// The open instance an event handle belongs to, with its events, and the parts of the handle.
@@ -152,6 +175,7 @@ pub(super) fn of_lent_event(
     handle: Handle,
 ) -> Result<(Reading<'static, Seat>, EventHandle), Error> {
     let (seat, parts) = of_event(handle)?;
+    seat.instance.library.check_local()?;
     if seat.events.has(parts) {
         return Ok((seat, parts));
     }
@@ -175,5 +199,6 @@ pub(super) fn of_event_mut(handle: Handle) -> Result<(Writing<'static, Seat>, Ev
     let parts = EventHandle::decode(handle).ok_or(Error::BadHandle)?;
     let process = existing().ok_or(Error::BadHandle)?;
     let seat = process.channels.at_mut(parts.instance_slot).ok_or(Error::BadHandle)?;
+    seat.instance.library.check_local()?;
     Ok((seat, parts))
 }

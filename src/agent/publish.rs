@@ -49,6 +49,7 @@ fn publish_of(
 ) -> Result<EventId, Error> {
     let (plan, attributes) = plan_of(seat.events.get(parts)?);
     let instance = &seat.instance;
+    instance.library.check_service()?;
     if !instance.rights.may_publish() {
         let instance = Arc::clone(instance);
         drop(seat);

@@ -66,7 +66,9 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects to the daemon, or starts a private one where that is the rule.
+    /// Connects to the daemon, or starts a private one where that is the rule. While the node is
+    /// outside its cluster it can be asked about itself, and all else is
+    /// [`Error::Unavailable`].
     ///
     /// - [`Error::TryAgain`]: the daemon cannot be reached now.
     /// - [`Error::NoResources`], [`Error::NoMemory`]: a limit is reached.
@@ -76,7 +78,7 @@ impl Connection {
     pub fn open() -> Result<Self, Error> {
         let arrivals = Arc::new(Arrivals::default());
         let receiver = Receiver(Arc::clone(&arrivals));
-        let handle = agent::initialize(Version::B03, Box::new(receiver))?;
+        let handle = agent::attach(Version::B03, Box::new(receiver))?;
         let shared = Shared {
             handle,
             arrivals,

@@ -6,6 +6,7 @@
 
 use super::connection::{Connection, channel_name};
 use crate::agent;
+use crate::agent::members::ClusterStatus;
 use crate::agent::questions::{
     ChannelStatus, NodeStatus, Page, ProgramStatus, RetainedStatus, Topic,
 };
@@ -37,6 +38,14 @@ impl Connection {
     pub fn node(&self) -> Result<NodeStatus, Error> {
         match self.ask(Topic::Node)? {
             Page::Node(node) => Ok(node),
+            _ => Err(Error::Library),
+        }
+    }
+
+    /// The cluster of the node this program is connected to, as that sees it.
+    pub fn cluster(&self) -> Result<ClusterStatus, Error> {
+        match self.ask(Topic::Cluster)? {
+            Page::Cluster(cluster) => Ok(*cluster),
             _ => Err(Error::Library),
         }
     }

@@ -61,6 +61,9 @@ pub(super) enum Task {
     /// share. A program that has lost events was too slow.
     #[command(after_help = CLIENTS_EXAMPLES)]
     Clients(Shown),
+    /// Shows the cluster as this node sees it: other nodes, what waits for them, last changes
+    #[command(after_help = MEMBERS_EXAMPLES)]
+    Members(Shown),
     Retained(Retained),
     /// Shows the limits that are in force
     ///
@@ -196,6 +199,15 @@ Examples:
 
 Columns: process, user, program, open channels, subscriptions, events published, events and bytes
 in the queue of the daemon, bytes unread in shared memory, lost-events, bytes of shared memory.";
+
+const MEMBERS_EXAMPLES: &str = "\
+Examples:
+  saevt members
+  saevt members --json
+
+Columns: member number, how often it has started, the engine's number of the node, how far this node
+is with it (meeting, refused, session, member, silent), the best round trip of late, how long ago it
+has answered, bytes that wait to be sent to it, bytes from it that wait here.";
 
 const LIMITS_EXAMPLES: &str = "\
 Examples:

@@ -6,7 +6,7 @@ use super::output::Output;
 use super::status::show_json;
 use super::table::{Mood, colours, painted};
 use super::text::{self, escape};
-use SaEvt::api::{Connection, Error, NodeStatus, ServicePlace};
+use SaEvt::api::{ClusterStatus, Connection, Error, NodeStatus, ServicePlace};
 use SaEvt::sys::{memory, socket};
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::{Map, Value, json};
@@ -301,7 +301,43 @@ fn look_at_daemon(connection: &Connection, node: &NodeStatus, findings: &mut Vec
             "if that goes on, raise queue_events_max and queue_bytes_max",
         ),
     });
-    findings.push(Finding::good("cluster", "none: this version serves one host"));
+    if let Ok(cluster) = connection.cluster() {
+        findings.push(look_at_cluster(&cluster));
+    }
+}
+
+/// Whether the node's engine is there, and what it is to the other nodes.
+fn look_at_cluster(cluster: &ClusterStatus) -> Finding {
+    const CHECK: &str = "cluster";
+    if cluster.engine.is_empty() {
+        return Finding::good(CHECK, "none: it serves this host alone");
+    }
+    let found = super::members::summary(cluster);
+    let refused = cluster.members.iter().filter(|member| member.relation == "refused").count();
+    match cluster.standing.as_str() {
+        "starting" => Finding::bad(
+            CHECK,
+            found,
+            "start the engine on this host, and see that the daemon's user may use it \
+             (saevtd.conf(5), engine)",
+        ),
+        "outside" => Finding::bad(
+            CHECK,
+            found,
+            "see why this node is not with the majority: `corosync-quorumtool`",
+        ),
+        _ if !cluster.serving => Finding::warning(
+            CHECK,
+            found,
+            "it waits for the others; it will serve alone after alone_after_seconds",
+        ),
+        _ if refused > 0 => Finding::bad(
+            CHECK,
+            format!("{found}; nodes that cannot be talked to: {refused}"),
+            "see `saevt members`: versions, limits or member numbers differ",
+        ),
+        _ => Finding::good(CHECK, found),
+    }
 }
 
 /// How many files a process may have open; `None` if that may not be looked at.

@@ -14,6 +14,7 @@ mod failure;
 mod format;
 mod interrupt;
 mod json;
+mod members;
 mod output;
 #[cfg(test)]
 mod pages;
@@ -55,6 +56,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Task::Status(task) => status::node(task, general),
         Task::Channels(task) => status::channels(task, general),
         Task::Clients(task) => status::clients(task, general),
+        Task::Members(task) => members::run(task, general),
         Task::Retained(task) => status::retained(task, general),
         Task::Limits(task) => status::limits(task, general),
         Task::Bench(task) => bench::run(task, general),

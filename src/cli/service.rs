@@ -28,16 +28,19 @@ pub(super) fn open(
     let opening = if create && creatable { opening().create() } else { opening() };
     let outcome = patiently(general.wait, || opening.open());
     outcome.map_err(|error| match error {
-        Error::NotExist if create => Failure::new(
+        Error::NotExist if create && !creatable => Failure::new(
             Status::NotThere,
             format!(
                 "{what}: there is none, and only names that begin with safChnl= can be made; \
                 try safChnl={shown}"
             ),
         ),
-        Error::NotExist => Failure::new(
+        Error::NotExist if !create => Failure::new(
             Status::NotThere,
-            format!("{what}: there is none; `saevt channels` lists those that exist"),
+            format!(
+                "{what}: there is none, or the policy of the daemon does not permit it; `saevt \
+                 channels` lists those that exist"
+            ),
         ),
         error => Failure::of(what, error),
     })

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Asks the node something.
-fn ask<T>(
+pub(super) fn ask<T>(
     connection: &Connection,
     general: &General,
     what: &str,

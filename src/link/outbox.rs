@@ -24,6 +24,7 @@ struct Header {
     credit: Line<AtomicU64>,
     block: Line<AtomicU64>,
     rights: Line<AtomicU64>,
+    membership: Line<AtomicU32>,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER);
@@ -190,6 +191,23 @@ impl Outbox {
     /// Node: has changed what an open instance may do.
     pub fn change_rights(&self) {
         self.header().rights.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts how often the node has left its cluster or come back: odd while it is outside. A node
+    /// without a cluster never changes it.
+    #[inline]
+    #[must_use]
+    pub fn membership(&self) -> u32 {
+        self.header().membership.0.load(Ordering::Acquire)
+    }
+
+    /// Node: says whether it is outside its cluster; true if that has changed.
+    pub fn set_outside(&self, outside: bool) -> bool {
+        let changed = (self.membership() % 2 == 1) != outside;
+        if changed {
+            self.header().membership.0.fetch_add(1, Ordering::AcqRel);
+        }
+        changed
     }
 
     /// Agent: takes credit for one retained event of `bytes` bytes; false if there is not enough.

@@ -1,11 +1,16 @@
 //! Between the replication and an engine: packets become messages, arrivals become packets.
 
+#![allow(clippy::disallowed_methods)] // A driver.
+
+use crate::evt::Time;
 use crate::evt::cluster::{Carried, Cluster, Packet, PeerKey, World};
+use crate::sys::{clock, descriptor};
 use crate::transport::{Arrival, PeerId, ServiceRange, Standing, Transport};
 use crate::wire::peer;
 use crate::wire::pieces::{Pieces, cut};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 
 /// The service that nodes bind, each the instance of its member number. Above the types that TIPC
 /// keeps for itself.
@@ -47,6 +52,12 @@ impl Carriage {
     #[must_use]
     pub fn transport(&self) -> &dyn Transport {
         &*self.transport
+    }
+
+    /// What the engine said of this node before it was handed over.
+    #[must_use]
+    pub fn with_standing(self, standing: Standing) -> Self {
+        Self { standing, ..self }
     }
 
     /// What the engine last said of this node.
@@ -99,6 +110,32 @@ impl Carriage {
             Arrival::Room => cluster.room(),
             Arrival::Standing(standing) => self.standing = standing,
             _ => {}
+        }
+    }
+
+    /// Waits for the engine, until `end` at most. False if that is over.
+    fn wait(&self, end: Time) -> bool {
+        let left = clock::elapsed().until(end).0;
+        let readiness = self.transport.readiness().map_or(-1, |readiness| readiness.as_raw_fd());
+        let polled = descriptor::poll([(readiness, libc::POLLIN)], Some(left));
+        left > 0 && polled.is_ok()
+    }
+
+    /// Waits until all that was sent is on its way, or `end`: an engine with a thread of its own
+    /// sends when that runs.
+    pub fn finish(&mut self, end: Time) {
+        let Some(own) = self.transport.own() else { return };
+        // What comes back to its sender has gone out behind everything before it.
+        if self.transport.send(own, &[]).is_err() {
+            return;
+        }
+        loop {
+            match self.transport.try_receive() {
+                Ok(Some(Arrival::Message { from, .. })) if from == own => return,
+                Ok(Some(_)) => {}
+                Ok(None) if self.wait(end) => {}
+                _ => return,
+            }
         }
     }
 

@@ -84,6 +84,8 @@ pub(super) struct Client {
     pub(super) queued: bool,
     /// It is a private daemon that moves here, and this has come from it.
     pub(super) arrival: Option<Arrival>,
+    /// Requests that wait for the cluster.
+    pub(super) parked: usize,
     /// Has published since the last look whether it rests.
     pub(super) used: bool,
     /// Is looked at from time to time to see whether it rests.
@@ -118,6 +120,7 @@ impl Client {
             gone: false,
             queued: false,
             arrival: None,
+            parked: 0,
             used: false,
             watched: false,
             refusals: Refusals::default(),

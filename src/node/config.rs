@@ -1,5 +1,6 @@
 //! The daemon's configuration: a TOML file, every key optional, unknown keys refused.
 
+use super::cluster_config::{ClusterConfig, ClusterTable};
 use super::metrics::Address;
 use crate::evt::{Limits, Span};
 use crate::policy::{self, Policy, accounts};
@@ -36,6 +37,8 @@ pub struct Config {
     pub channel_labels_max: u64,
     /// The file that this was read from, which is read again for a new policy.
     pub source: Option<PathBuf>,
+    /// The cluster this node belongs to; `None`: it is alone.
+    pub cluster: Option<ClusterConfig>,
 }
 
 impl Default for Config {
@@ -54,6 +57,7 @@ impl Default for Config {
             metrics: None,
             channel_labels_max: 100,
             source: None,
+            cluster: None,
         }
     }
 }
@@ -66,6 +70,7 @@ struct File {
     link: LinkTable,
     policy: Vec<policy::Table>,
     metrics: MetricsTable,
+    cluster: ClusterTable,
 }
 
 #[derive(Debug, Deserialize, Default)]
@@ -200,6 +205,7 @@ impl Config {
         config.channel_labels_max =
             file.metrics.channel_labels_max.unwrap_or(config.channel_labels_max);
         config.policy = Policy::of_tables(&file.policy, &accounts::user, &accounts::group)?;
+        config.cluster = file.cluster.read()?;
         config.check()?;
         Ok(config)
     }
@@ -243,7 +249,7 @@ impl Config {
     }
 }
 
-fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+pub(super) fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
     if (least..=most).contains(&value) {
         Ok(())
     } else {
@@ -251,7 +257,7 @@ fn within(key: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
     }
 }
 
-fn span(key: &str, seconds: f64) -> Result<Span, String> {
+pub(super) fn span(key: &str, seconds: f64) -> Result<Span, String> {
     if (0.0..=9.0e9).contains(&seconds) {
         Ok(Span((seconds * 1e9) as u64))
     } else {
@@ -267,6 +273,11 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::cluster_config::Engine;
+
+    fn cluster_defaults() -> ClusterConfig {
+        ClusterConfig { members_expected: Some(3), ..ClusterConfig::new(Engine::Corosync) }
+    }
 
     #[test]
     fn an_empty_file_gives_the_defaults() {
@@ -285,7 +296,10 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         let config = Config::parse(&uncommented).unwrap();
-        assert_eq!(Config { idle_exit: None, metrics: None, ..config }, Config::default());
+        let cluster = config.cluster.clone().unwrap();
+        assert_eq!(cluster, ClusterConfig { member: Some(1), ..cluster_defaults() });
+        let config = Config { idle_exit: None, metrics: None, cluster: None, ..config };
+        assert_eq!(config, Config::default());
     }
 
     #[test]

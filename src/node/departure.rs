@@ -329,6 +329,7 @@ impl Server {
         self.supervisor.ends();
         self.hang_up();
         self.take_last();
+        self.leave_cluster();
         self.note_end();
         self.place.leave(&self.config);
     }

@@ -4,9 +4,12 @@
 //! and the termination signals. Whoever has work gets turns of bounded cost in rotation.
 #![allow(clippy::disallowed_methods)] // A driver.
 
+mod alarm;
 mod arrival;
 pub mod carriage;
 mod client;
+mod cluster;
+pub mod cluster_config;
 pub mod config;
 mod departure;
 pub mod entry;
@@ -35,7 +38,9 @@ use crate::sys::{clock, process, socket};
 use crate::wire::MESSAGE_BYTES_MAX;
 pub use log::{complain, log};
 
+use alarm::Alarm;
 use client::Client;
+use cluster::Replication;
 use config::Config;
 use departure::Departure;
 use journal::Journal;
@@ -61,6 +66,8 @@ const SYSTEM: u64 = 5;
 const CHANGE: u64 = 6;
 const METRICS: u64 = 7;
 const SCRAPER: u64 = 8;
+const ALARM: u64 = 9;
+const ENGINE: u64 = 10;
 
 /// What a descriptor stands for in the epoll set: a kind, a client's slot and its generation.
 const fn token(kind: u64, slot: usize, generation: u32) -> u64 {
@@ -76,6 +83,7 @@ struct Server {
     generation: u32,
     connected: usize,
     epoll: OwnedFd,
+    alarm: Alarm,
     place: Place,
     journal: Journal,
     changes: Vec<Change>,
@@ -92,6 +100,8 @@ struct Server {
     /// Of a private daemon that moves when a system service appears.
     departure: Option<Departure>,
     supervisor: Supervisor,
+    /// Of a node in a cluster.
+    replication: Option<Box<Replication>>,
     /// Everything is at the system service now.
     has_departed: bool,
     /// A move has failed after the programs were left: they are served again from the state.
@@ -152,7 +162,12 @@ impl Server {
             0 if yields => departure::first_start(),
             before => starts::next(before),
         };
-        let member = if yields { EventId::private_member(process::user()) } else { 0 };
+        let attached = config.cluster.as_ref().map(|it| cluster::attach(it, &place)).transpose()?;
+        let member = match &attached {
+            Some(attached) => attached.member,
+            None if yields => EventId::private_member(process::user()),
+            None => 0,
+        };
         let now = clock::elapsed();
         let genesis = Genesis { member, start, hash_seed: process::random() };
         let mut core = Node::new(config.limits.clone(), genesis);
@@ -161,11 +176,15 @@ impl Server {
         let (grants, births) = (left.grants(), left.births());
         journal::adopt(left, &mut core, now);
         if restarted {
-            core.begin_grace(!clean);
+            // What others have published meanwhile is missed also after an end in order.
+            core.begin_grace(!clean || attached.is_some());
         }
+        let join = |attached| Replication::begin(&config, attached, start, (&mut core, now));
+        let replication = attached.map(join).transpose()?;
         let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
             .map_err(|error| format!("cannot write the state in {shown}: {error}"))?;
         let epoll = descriptor::epoll().map_err(|error| format!("no epoll set: {error}"))?;
+        let alarm = Alarm::new().map_err(|error| format!("no timer: {error}"))?;
         let attributes_bytes = config.limits.attributes_bytes_max() as usize;
         let mut server = Self {
             grace_ends: restarted.then(|| now.after(config.grace)),
@@ -174,6 +193,7 @@ impl Server {
             idle_since: Some(now),
             departure: yields.then(|| Departure::new(now)),
             supervisor: Supervisor::ready(now),
+            replication,
             has_departed: false,
             begins_anew: false,
             inboxes: Inboxes::default(),
@@ -196,6 +216,7 @@ impl Server {
             config,
             core,
             epoll,
+            alarm,
             place,
             journal,
             start,
@@ -213,10 +234,15 @@ impl Server {
         self.watch_listener().map_err(failed)?;
         let signals = self.place.signals.as_fd();
         self.watch(signals, events, token(SIGNAL, 0, 0)).map_err(failed)?;
+        self.watch(self.alarm.readiness(), events, token(ALARM, 0, 0)).map_err(failed)?;
         if let Some(address) = &self.config.metrics {
             let metrics = Metrics::listen(address, self.config.socket_mode)?;
             self.watch(metrics.listener(), events, token(METRICS, 0, 0)).map_err(failed)?;
             self.metrics = Some(metrics);
+        }
+        if let Some(replication) = &self.replication {
+            let watched = replication.watched_by(self);
+            watched.map_err(|error| format!("cannot watch the engine: {error}"))?;
         }
         Ok(())
     }
@@ -234,8 +260,10 @@ impl Server {
     fn step(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let busy = !self.work.is_empty() || self.core.orphans() > 0;
-        let wait = if busy { Some(0) } else { self.time_left() };
-        descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, wait)?;
+        if !busy {
+            self.alarm.set(self.next_due());
+        }
+        descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, busy.then_some(0))?;
         self.now = clock::elapsed();
         for ready in ready.drain(..) {
             self.note(ready);
@@ -246,8 +274,10 @@ impl Server {
             // What is published from now on is not for this daemon.
             return Ok(());
         }
+        self.hear_cluster()?;
         self.give_turns();
         self.publish_of_gone();
+        self.speak_to_cluster();
         Ok(())
     }
 
@@ -263,8 +293,10 @@ impl Server {
             SIGNAL => self.hear_signals(),
             SYSTEM => self.hear_system(),
             CHANGE => self.note_change(),
+            ALARM => self.alarm.end(),
             METRICS => self.accept_scrapers(),
             SCRAPER => self.serve_scraper(slot, generation),
+            ENGINE => self.note_engine(),
             _ => {
                 let Some(client) = self.client(slot, generation) else { return };
                 match kind {
@@ -370,6 +402,9 @@ impl Server {
             }
         }
         self.inboxes.end_flight();
+        if let Some(replication) = &mut self.replication {
+            replication.forget(client.process);
+        }
         self.core.disconnect(client.process);
         self.inboxes.remove_process(client.process);
         self.connected -= 1;
@@ -430,60 +465,5 @@ impl Server {
             complain(format_args!("cannot note a start number: {error}"));
         }
         self.core.next_start(self.start);
-    }
-
-    /// Nanoseconds until something is due; `None` when nothing is.
-    fn time_left(&self) -> Option<u64> {
-        let idle = self.config.idle_exit.zip(self.idle_since);
-        let due = [
-            self.core.next_deadline().filter(|deadline| *deadline < Time::MAX),
-            self.grace_ends,
-            self.mend_at,
-            self.accept_at,
-            self.departure.as_ref().map(Departure::due).filter(|due| *due < Time::MAX),
-            self.supervisor.due(),
-            idle.map(|(span, since)| since.after(span)),
-            self.resting.front().map(|(at, _)| *at),
-            self.log_users.due(),
-            self.metrics.as_ref().and_then(Metrics::due),
-        ];
-        let next = due.into_iter().flatten().min()?;
-        Some(clock::elapsed().until(next).0)
-    }
-
-    /// Does what is due at this time.
-    fn pass_time(&mut self) {
-        if self.core.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.core.expire(self.now);
-        }
-        if self.grace_ends.is_some_and(|end| end <= self.now) {
-            self.grace_ends = None;
-            self.core.end_grace();
-            self.record_changes();
-        }
-        if self.mend_at.is_some_and(|at| at <= self.now) {
-            self.mend();
-        }
-        if self.accept_at.is_some_and(|at| at <= self.now) {
-            self.accept_at = None;
-            if let Err(error) = self.watch_listener() {
-                complain(format_args!("cannot watch the socket: {error}"));
-                self.accept_at = Some(self.now.after(ACCEPT_PAUSE));
-            }
-        }
-        self.pass_departure();
-        self.supervisor.pass_time(self.now);
-        self.log_users.pass_time(self.now);
-        if let Some(metrics) = &mut self.metrics {
-            metrics.pass_time(self.now);
-        }
-        if let (Some(span), Some(since)) = (self.config.idle_exit, self.idle_since)
-            && since.after(span) <= self.now
-        {
-            // A program that has just connected is no reason to leave.
-            self.accept();
-            self.ending |= self.connected == 0;
-        }
-        self.look_at_rest();
     }
 }

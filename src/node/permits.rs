@@ -9,6 +9,7 @@
 use super::Server;
 use super::client::Client;
 use super::log::Level;
+use super::requests::{Answer, only};
 use super::status::PAGE_ENTRIES;
 use super::throttle::Throttle;
 use crate::evt::node::{Credit, ProcessKey};
@@ -16,8 +17,8 @@ use crate::evt::{Error, Incarnation, InstanceNo, Name, OpenFlags};
 use crate::link::record::OutHeader;
 use crate::policy::{Actions, Subject};
 use crate::sys::socket;
-use crate::wire::Body;
 use crate::wire::status::Topic;
+use crate::wire::{Body, reply};
 use std::os::fd::AsFd;
 
 /// Comparisons of rules that are a unit of work.
@@ -222,13 +223,15 @@ impl Server {
         }
     }
 
-    /// What an open instance may do of what it was opened for.
-    pub(super) fn rights(
-        &self,
-        process: ProcessKey,
-        instance: InstanceNo,
-    ) -> Result<OpenFlags, Error> {
-        self.core.rights(process, instance).map(|flags| flags & OpenFlags::RIGHTS)
+    /// Tells what an open instance may do of what it was opened for.
+    pub(super) fn rights(&self, process: ProcessKey, instance: InstanceNo) -> Answer {
+        match self.core.rights(process, instance) {
+            Ok(flags) => {
+                let rights = flags & OpenFlags::RIGHTS;
+                (Ok(()), reply::Body::Rights { rights }, Vec::new())
+            }
+            Err(error) => only(Err(error)),
+        }
     }
 
     /// Judges all open instances anew; gives how many have other rights now. Cost: all of them.

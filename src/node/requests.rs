@@ -15,14 +15,14 @@ use crate::link::outring::UNIT;
 use crate::link::record::VERSION;
 use crate::sys::{descriptor, memory};
 use crate::wire::status::Topic;
-use crate::wire::{Body, reply};
+use crate::wire::{Body, Request, reply};
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 /// What a request comes to: the outcome, what else there is to say, and descriptors.
-type Answer = (Result<(), Error>, reply::Body, Vec<OwnedFd>);
+pub(super) type Answer = (Result<(), Error>, reply::Body, Vec<OwnedFd>);
 
 /// Credit that one request gets at least if it is there: a few events, so that a program that
 /// retains much does not ask for each.
@@ -59,7 +59,7 @@ fn cost(body: &Body) -> u64 {
     }
 }
 
-fn only(code: Result<(), Error>) -> Answer {
+pub(super) fn only(code: Result<(), Error>) -> Answer {
     (code, reply::Body::None, Vec::new())
 }
 
@@ -95,6 +95,9 @@ impl Server {
             if self.waits_for_arrival(slot) {
                 return Requests::Waiting;
             }
+            if self.must_wait_for_answers(slot) {
+                return Requests::Waiting;
+            }
             if (*budget == 0 && !first) || !self.others_are_taken(slot) {
                 return Requests::Due;
             }
@@ -104,8 +107,9 @@ impl Server {
             let process = client.process;
             let id = waiting.request.id;
             let cost = cost(&waiting.request.body) + self.policy_cost(&waiting.request.body);
-            let (code, body, descriptors) = self.handle(slot, process, waiting);
+            let answer = self.handle(slot, process, waiting);
             *budget = budget.saturating_sub(cost + self.core.take_work());
+            let Some((code, body, descriptors)) = answer else { continue };
             let Some(client) = self.clients[slot].as_mut() else { return Requests::None };
             if id != 0 {
                 client.reply(id, code, body, descriptors);
@@ -113,25 +117,32 @@ impl Server {
         }
     }
 
-    fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Answer {
+    /// Handles a request. `None`: the cluster has to agree, and the answer comes later.
+    fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Option<Answer> {
         let Waiting { mut request, descriptors } = waiting;
         if let Err(error) = self.permit(slot, process, &mut request.body) {
             if let Body::Open { library, asynchronous: true, .. } = request.body {
                 self.inboxes.note_answer(Target { process, library });
             }
-            return only(Err(error));
+            return Some(only(Err(error)));
         }
-        self.handle_permitted(slot, process, request.body, descriptors)
+        if self.replication.is_some() {
+            let asked = self.ask_cluster(slot, process, request.id, &request.body);
+            if let Some(outcome) = asked {
+                return outcome.err().map(|error| only(Err(error)));
+            }
+        }
+        Some(self.handle_here(slot, process, request, descriptors))
     }
 
-    fn handle_permitted(
+    fn handle_here(
         &mut self,
         slot: usize,
         process: ProcessKey,
-        body: Body,
+        request: Request,
         descriptors: Vec<OwnedFd>,
     ) -> Answer {
-        match body {
+        match request.body {
             Body::Hello { version, resumes, blocks } => {
                 self.hello(slot, version, resumes, &blocks, descriptors)
             }
@@ -184,10 +195,7 @@ impl Server {
                 let ids = ids.into_iter().filter(gone).collect();
                 (Ok(()), reply::Body::Gone { ids }, Vec::new())
             }
-            Body::Rights { instance } => match self.rights(process, instance) {
-                Ok(rights) => (Ok(()), reply::Body::Rights { rights }, Vec::new()),
-                Err(error) => only(Err(error)),
-            },
+            Body::Rights { instance } => self.rights(process, instance),
             Body::Status(topic) => match self.status(slot, &topic) {
                 Ok(page) => (Ok(()), reply::Body::Status(Box::new(page)), Vec::new()),
                 Err(error) => only(Err(error)),
@@ -304,6 +312,7 @@ impl Server {
         };
         let bell = descriptor::eventfd()?;
         let handed_bell = bell.try_clone()?;
+        let outside = self.is_outside();
         let Some(client) = self.clients[slot].as_mut() else {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         };
@@ -337,6 +346,7 @@ impl Server {
             linked.prepaid_until[index] = reserved;
         }
         let _ = linked.outbox.take_credit();
+        let _ = linked.outbox.set_outside(outside);
         let _ = linked.outbox.node_bell().stay_awake();
         client.linked = Some(linked);
         Ok(memory.into_iter().chain([handed_bell]).collect())

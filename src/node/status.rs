@@ -66,6 +66,7 @@ impl Server {
                 Page::Programs(programs, next)
             }
             Topic::Retained { name, from } => self.retained(name, *from)?,
+            Topic::Cluster => Page::Cluster(Box::new(self.cluster_status())),
         })
     }
 

@@ -270,6 +270,11 @@ impl Inboxes {
         self.answered = answered;
     }
 
+    /// Rings a program through all its library handles.
+    pub(super) fn ring_all(&mut self, process: ProcessKey) {
+        self.windows_of(process).for_each(|window| window.ring());
+    }
+
     /// Shows everything written since the last call and rings who sleeps.
     pub(super) fn show(&mut self) {
         let mut changed = std::mem::take(&mut self.changed);

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+pub mod members;
 pub mod peer;
 mod peer_state;
 pub mod pieces;

@@ -5,7 +5,10 @@
 //! may be missing.
 
 use super::bytes::{Malformed, Reader, Writer};
-use super::values::{read_flag, read_name, read_priority};
+use super::members::ClusterStatus;
+use super::values::{
+    read_flag, read_list, read_name, read_named, read_priority, read_text, write_list, write_named,
+};
 use crate::evt::{AttributesRef, EventId, Name, Priority, Span};
 
 /// A place among the retained events of a channel: priority, and number in publish order.
@@ -35,6 +38,8 @@ pub enum Topic {
         /// Where to go on.
         from: Place,
     },
+    /// The cluster it belongs to.
+    Cluster,
 }
 
 /// An answer.
@@ -50,6 +55,8 @@ pub enum Page {
     Programs(Vec<ProgramStatus>, Option<u32>),
     /// Retained events, and where the next page begins if there is one.
     Retained(Vec<RetainedStatus>, Option<Place>),
+    /// The cluster.
+    Cluster(Box<ClusterStatus>),
 }
 
 /// The node.
@@ -191,6 +198,7 @@ impl Topic {
                 to.octets(name.octets());
                 write_place(*from, to);
             }
+            Self::Cluster => to.u8(6),
         }
     }
 
@@ -201,6 +209,7 @@ impl Topic {
             3 => Self::Channels { from: from.u32()? },
             4 => Self::Programs { from: from.u32()? },
             5 => Self::Retained { name: Box::new(read_name(from)?), from: read_place(from)? },
+            6 => Self::Cluster,
             _ => return Err(Malformed),
         })
     }
@@ -235,6 +244,10 @@ impl Page {
                 write_list(events, to, write_retained);
                 write_next(*next, to, write_place);
             }
+            Self::Cluster(cluster) => {
+                to.u8(6);
+                cluster.write(to);
+            }
         }
     }
 
@@ -252,27 +265,10 @@ impl Page {
             3 => Self::Channels(read_list(from, read_channel)?, read_next(from, Reader::u32)?),
             4 => Self::Programs(read_list(from, read_program)?, read_next(from, Reader::u32)?),
             5 => Self::Retained(read_list(from, read_retained)?, read_next(from, read_place)?),
+            6 => Self::Cluster(Box::new(ClusterStatus::read(from)?)),
             _ => return Err(Malformed),
         })
     }
-}
-
-/// The node keeps its pages far below 65536 entries.
-fn write_list<T>(list: &[T], to: &mut Writer, write: impl Fn(&T, &mut Writer)) {
-    to.u16(list.len() as u16);
-    list.iter().for_each(|entry| write(entry, to));
-}
-
-fn read_list<'a, T>(
-    from: &mut Reader<'a>,
-    read: impl Fn(&mut Reader<'a>) -> Result<T, Malformed>,
-) -> Result<Vec<T>, Malformed> {
-    // Nothing is reserved for what a message only says to have.
-    let mut list = Vec::new();
-    for _ in 0..from.u16()? {
-        list.push(read(from)?);
-    }
-    Ok(list)
 }
 
 fn write_next<T>(next: Option<T>, to: &mut Writer, write: impl Fn(T, &mut Writer)) {
@@ -291,22 +287,6 @@ fn read_next<'a, T>(
         1 => read(from).map(Some),
         _ => Err(Malformed),
     }
-}
-
-fn write_named(list: &[(String, u64)], to: &mut Writer) {
-    write_list(list, to, |(name, value), to| {
-        to.octets(name.as_bytes());
-        to.u64(*value);
-    });
-}
-
-fn read_named(from: &mut Reader<'_>) -> Result<Vec<(String, u64)>, Malformed> {
-    read_list(from, |from| Ok((read_text(from)?, from.u64()?)))
-}
-
-fn read_text(from: &mut Reader<'_>) -> Result<String, Malformed> {
-    let text = std::str::from_utf8(from.octets()?).map_err(|_| Malformed)?;
-    Ok(text.to_owned())
 }
 
 fn write_place((priority, serial): Place, to: &mut Writer) {
@@ -420,6 +400,7 @@ pub(super) mod tests {
             Topic::Limits,
             Topic::Channels { from: 7 },
             Topic::Programs { from: u32::MAX },
+            Topic::Cluster,
             Topic::Retained { name, from: (Priority::LOWEST, 9) },
         ]
     }
@@ -479,6 +460,7 @@ pub(super) mod tests {
             Page::Limits(named),
             Page::Channels(vec![channel], Some(8)),
             Page::Programs(vec![program, program], None),
+            Page::Cluster(Box::new(crate::wire::members::sample())),
             Page::Retained(vec![event], Some((Priority::LOWEST, 77))),
         ]
     }

@@ -42,3 +42,37 @@ pub(super) fn read_record(from: &mut Reader<'_>) -> Result<EventRecord, Malforme
         data: from.octets_long()?.to_vec(),
     })
 }
+
+/// The node keeps its lists far below 65536 entries.
+pub(super) fn write_list<T>(list: &[T], to: &mut Writer, write: impl Fn(&T, &mut Writer)) {
+    to.u16(list.len() as u16);
+    list.iter().for_each(|entry| write(entry, to));
+}
+
+pub(super) fn read_list<'a, T>(
+    from: &mut Reader<'a>,
+    read: impl Fn(&mut Reader<'a>) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    // Nothing is reserved for what a message only says to have.
+    let mut list = Vec::new();
+    for _ in 0..from.u16()? {
+        list.push(read(from)?);
+    }
+    Ok(list)
+}
+
+pub(super) fn write_named(list: &[(String, u64)], to: &mut Writer) {
+    write_list(list, to, |(name, value), to| {
+        to.octets(name.as_bytes());
+        to.u64(*value);
+    });
+}
+
+pub(super) fn read_named(from: &mut Reader<'_>) -> Result<Vec<(String, u64)>, Malformed> {
+    read_list(from, |from| Ok((read_text(from)?, from.u64()?)))
+}
+
+pub(super) fn read_text(from: &mut Reader<'_>) -> Result<String, Malformed> {
+    let text = std::str::from_utf8(from.octets()?).map_err(|_| Malformed)?;
+    Ok(text.to_owned())
+}

@@ -83,6 +83,18 @@ fn what_is_shown_to_programs_is_as_documented() {
 }
 
 #[test]
+fn a_node_that_is_alone_says_so() {
+    with_daemon(|bed| {
+        let shown = object(bed, &["members"], "saevt.members/1");
+        assert_eq!((&shown["engine"], &shown["standing"]), (&Value::Null, &json!("alone")));
+        assert_eq!((&shown["serving"], &shown["members"]), (&json!(true), &json!([])));
+        let text = run(bed, &["members"]).ok();
+        assert_eq!(text, "this node is in no cluster: it serves this host alone\n");
+        assert!(run(bed, &["doctor"]).ok().contains("cluster: none"));
+    });
+}
+
+#[test]
 fn channels_are_counted() {
     with_daemon(|bed| {
         retain(bed, "one");

@@ -14,9 +14,14 @@ while read -r module; do insmod "/modules/$module.ko"; done < /modules/order
 status=$?
 if [ $status -eq 0 ]; then
     export SAEVT_TRANSPORT_ENGINE=tipc SAEVT_TRANSPORT_RIG=/test/tipc.sh
-    # shellcheck disable=SC2046 # a list of words
-    /test/transport $(cat /test/words)
-    status=$?
+    export SAEVT_CLUSTER_ENGINE=tipc SAEVT_CLUSTER_RIG=/test/tipc.sh
+    export SAEVT_CLUSTER_DAEMON=/test/saevtd SAEVT_CLUSTER_ACTOR=/test/actor
+    export SAEVT_CLUSTER_PLACE=/run/cluster
+    for suite in transport cluster; do
+        [ -e /test/$suite ] || continue
+        # shellcheck disable=SC2046 # a list of words
+        /test/$suite $(cat /test/$suite.words) || status=$?
+    done
 fi
 echo "guest: ended with status $status"
 poweroff -f

@@ -149,11 +149,26 @@ fn publish(program: &mut Program, channel: &str, milliseconds: u64, text: &str) 
     answer
 }
 
-/// Whether a daemon does nothing at all until something happens: it waits, without a timeout.
+/// Whether a daemon does nothing at all until something happens: it waits, without a timeout, and
+/// no timer of its own will end that.
 fn sleeps_for_ever(daemon: u32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{daemon}/syscall")).unwrap_or_default();
     // The number of epoll_wait(), then what it was given.
-    call.split_whitespace().nth(4).is_some_and(|timeout| timeout.ends_with("ffffffff"))
+    let waits = call.split_whitespace().nth(4).is_some_and(|timeout| timeout.ends_with("ffffffff"));
+    let timers = timers_left(daemon);
+    assert!(!timers.is_empty(), "the daemon has no timer that can be seen");
+    waits && timers.iter().all(|left| left == "(0, 0)")
+}
+
+/// The time left of each timer of a process, as the kernel writes it.
+fn timers_left(process: u32) -> Vec<String> {
+    let Ok(all) = std::fs::read_dir(format!("/proc/{process}/fdinfo")) else { return Vec::new() };
+    all.flatten()
+        .filter_map(|one| std::fs::read_to_string(one.path()).ok())
+        .filter_map(|info| {
+            info.lines().find_map(|line| line.strip_prefix("it_value: ").map(str::to_owned))
+        })
+        .collect()
 }
 
 fn moves() -> Outcome {

@@ -1,8 +1,10 @@
 //! Interleavings that break simpler designs, one by one.
 
 use crate::bed::{Bed, HANG, MS, Shape, name};
-use SaEvt::evt::cluster::Plant;
-use SaEvt::evt::{Error, OpenFlags};
+use crate::ledger::LIBRARY;
+use SaEvt::evt::cluster::{Plant, Roles};
+use SaEvt::evt::node::Target;
+use SaEvt::evt::{Error, Filter, FilterKind, Filters, InstanceNo, OpenFlags, SubscriptionNo};
 use std::collections::BTreeMap;
 
 const ALL: OpenFlags = OpenFlags::all();
@@ -170,4 +172,74 @@ fn a_start_count_that_was_lost_is_found_again() {
     let machine = bed.machines[1].as_ref().expect("it has started");
     assert_eq!(machine.cluster.own().start, 2, "the others have seen start 1");
     bed.check();
+}
+
+#[test]
+fn who_comes_back_is_told_of_what_it_missed_until_all_know_of_it() {
+    let mut bed = bed(5, 2);
+    let source = bed.connect(0);
+    bed.open(source, name(0), OpenFlags::PUBLISHER | OpenFlags::CREATE, None);
+    bed.run(50 * MS);
+    bed.crash(1, true);
+    bed.run(2 * HANG);
+    bed.start(1);
+    bed.settle();
+    let channel = bed.ledger.opens[0].channel;
+    let program = bed.connect(1);
+    let (process, instance) = (program.process, InstanceNo::new(1, 1));
+    let now = bed.now;
+    bed.machine(1).with(now, |_, world| {
+        let node = &mut *world.node;
+        let flags = OpenFlags::SUBSCRIBER;
+        node.restore_instance(process, LIBRARY, instance, channel, flags).unwrap();
+        let all = Filters(vec![Filter { kind: FilterKind::PassAll, bytes: Vec::new() }]);
+        node.subscribe(process, instance, SubscriptionNo(1), all, world.now, world.windows)
+            .unwrap();
+    });
+    // The other node does not know yet that anybody wants it.
+    let missed = bed.publish(0, 0, 2, 0);
+    bed.run(50 * MS);
+    let (_, entry) = bed.machine(0).cluster.directory().linked(&name(0)).unwrap();
+    assert!(entry.has(2, Roles::SUBSCRIBER));
+    let heard = bed.publish(0, 0, 2, 0);
+    bed.run(50 * MS);
+    let to = Target { process, library: LIBRARY };
+    let inboxes = &mut bed.machine(1).inboxes;
+    let ids: Vec<_> = std::iter::from_fn(|| inboxes.take(to))
+        .map(|record| record.event.map(|event| event.id))
+        .collect();
+    assert_eq!(ids, [None, Some(heard)], "without {missed:?}, which is announced");
+}
+
+#[test]
+fn what_a_program_asked_for_that_has_gone_opens_nothing_for_the_next_one() {
+    let mut bed = bed(6, 2);
+    let gone = bed.connect(1);
+    bed.open(gone, name(0), ALL, None);
+    // The operation is on its way to the sequencer.
+    bed.disconnect(gone);
+    let next = bed.connect(1);
+    assert_eq!(next.process, gone.process, "its number is used again");
+    bed.settle();
+    let (_, entry) = bed.machine(0).cluster.directory().linked(&name(0)).unwrap();
+    assert!(entry.roles.is_empty(), "nobody has it open: {:?}", entry.roles);
+    assert_eq!(bed.machine(1).node.totals().instances, 0);
+}
+
+#[test]
+fn who_always_has_something_to_say_is_not_taken_for_dead() {
+    let mut bed = bed(7, 3);
+    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    for program in &programs {
+        bed.open(*program, name(0), ALL, None);
+        bed.run(50 * MS);
+    }
+    let view = |bed: &mut Bed, at| bed.machine(at).cluster.view().map(|(view, _)| view);
+    let before: Vec<_> = (0..3).map(|at| view(&mut bed, at)).collect();
+    for _ in 0..3 * HANG / (5 * MS) {
+        bed.publish(0, 0, 2, 0);
+        bed.run(5 * MS);
+    }
+    let after: Vec<_> = (0..3).map(|at| view(&mut bed, at)).collect();
+    assert_eq!(before, after);
 }

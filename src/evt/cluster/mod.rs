@@ -21,6 +21,7 @@ mod retained;
 mod sessions;
 mod settings;
 mod snapshot;
+mod status;
 mod streams;
 mod views;
 
@@ -32,6 +33,7 @@ pub use message::{
 pub use requests::{Answer, Ask, Outcome, Ticket};
 pub use settings::{Plant, Settings};
 pub use snapshot::Snapshot;
+pub use status::{PeerStatus, Progress, Relation};
 
 use super::node::{Fact, Node, Windows};
 use super::{EventId, Incarnation, Span, Time};
@@ -268,6 +270,25 @@ impl Cluster {
         self.quorate = quorate;
     }
 
+    /// The engine is not there yet: a starting node begins anew to wait for others.
+    pub fn wait_anew(&mut self, now: Time) {
+        if !self.warm {
+            self.born = now;
+        }
+    }
+
+    /// Whether a member has come that there is no session with yet, though there may be.
+    #[must_use]
+    pub fn is_meeting(&self) -> bool {
+        self.peers.values().any(|peer| !peer.established && !peer.refused && !peer.left)
+    }
+
+    /// Whether [`Cluster::send`] has something to hand over that was not refused.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.peers.values().any(Peer::has_unsent)
+    }
+
     /// Moves what should be logged to the end of `into`.
     pub fn take_notices(&mut self, into: &mut Vec<Notice>) {
         into.append(&mut self.notices);
@@ -366,10 +387,10 @@ impl Cluster {
         self.publish_outward(world);
         self.settle_roles(world);
         self.flush_operations(world);
-        self.answer_stable();
+        self.answer_stable(world);
         self.retry_waiting(world);
         self.flush_operations(world);
-        self.answer_stable();
+        self.answer_stable(world);
         self.answer_probes();
         self.fill_streams(world);
     }

@@ -16,6 +16,9 @@ pub(super) enum Local {
     Answer,
     /// Nothing, and nobody waits.
     Silent,
+    /// Instances subscribe already that have come back without waiting for this: what was published
+    /// elsewhere until all know of them they have missed.
+    Subscribed(Incarnation),
 }
 
 /// An operation this node has asked for.
@@ -35,6 +38,20 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn gives_up(&self) -> Option<Time> {
         self.gives_up.filter(|_| self.ticket.is_some())
+    }
+
+    pub(super) fn is_of(&self, ticket: Ticket) -> bool {
+        self.ticket == Some(ticket)
+    }
+
+    /// Nobody waits for it any more, if it is `of` those.
+    pub(super) fn forget(&mut self, of: impl FnOnce(&Local) -> bool) {
+        if of(&self.local) {
+            self.ticket = None;
+            if self.done.is_none() {
+                self.local = Local::Silent;
+            }
+        }
     }
 }
 
@@ -184,6 +201,10 @@ impl Cluster {
         cleared: bool,
         world: &mut World<'_>,
     ) {
+        if let Effect::Opened { incarnation, .. } = effect {
+            // Its roles are those of who asked, and that may be nobody any more.
+            self.unsettled.insert(incarnation);
+        }
         let asked = self.pending.iter().position(|pending| pending.request == ordered.request);
         let Some(at) = asked else { return };
         let outcome = match (self.pending[at].local, effect) {
@@ -192,10 +213,7 @@ impl Cluster {
             (
                 Local::Open { process, library, instance, flags },
                 Effect::Opened { incarnation, .. },
-            ) => {
-                self.unsettled.insert(incarnation);
-                self.open_here(process, library, instance, (incarnation, flags), world)
-            }
+            ) => self.open_here(process, library, instance, (incarnation, flags), world),
             (_, Effect::Clear) if !cleared => Err(Error::NotExist),
             _ => Ok(None),
         };
@@ -289,9 +307,10 @@ impl Cluster {
     }
 
     /// Answers requests whose operation is everywhere.
-    pub(super) fn answer_stable(&mut self) {
+    pub(super) fn answer_stable(&mut self, world: &mut World<'_>) {
         let any = self.settings.has(Plant::AnswerUnstable);
         let (stable, answers) = (self.stable, &mut self.answers);
+        let mut missed = Vec::new();
         self.pending.retain_mut(|pending| {
             let Some((number, outcome)) = pending.done else { return true };
             if number > stable && !any {
@@ -300,8 +319,12 @@ impl Cluster {
             if let Some(ticket) = pending.ticket {
                 answers.push(Answer { ticket, outcome });
             }
+            if let Local::Subscribed(channel) = pending.local {
+                missed.push(channel);
+            }
             false
         });
+        self.lose_on(missed, world);
     }
 
     /// Answers requests that have waited for too long.
@@ -360,7 +383,9 @@ impl Cluster {
                 }
             }
             if roles != self.announced(key) {
-                self.ask(Op::Roles { incarnation: key, roles }, Local::Silent, None, world);
+                let gains = (roles - self.announced(key)).contains(Roles::SUBSCRIBER);
+                let local = if gains { Local::Subscribed(key) } else { Local::Silent };
+                self.ask(Op::Roles { incarnation: key, roles }, local, None, world);
             }
         }
     }

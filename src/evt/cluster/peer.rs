@@ -29,6 +29,11 @@ impl Offset {
         }
     }
 
+    /// The round trip of the sample it rests on.
+    pub(super) fn round_trip(&self) -> Option<Span> {
+        self.round_trip.map(Span)
+    }
+
     /// A moment of the peer's clock by the own one. What never comes, never comes.
     pub(super) fn convert(&self, theirs: Time) -> Time {
         if theirs == Time::MAX {
@@ -129,6 +134,8 @@ pub(super) struct Peer {
     pub(super) hello_due: bool,
     pub(super) beat_due: bool,
     pub(super) beat_at: Time,
+    /// When the last sign of life was sent.
+    pub(super) beaten: Time,
     pub(super) beat_every: Span,
     pub(super) out: VecDeque<Body>,
     pub(super) out_bytes: u64,
@@ -150,7 +157,7 @@ impl Peer {
         let blocked = self.blocked;
         *self = Self { number, met, left, life, refused, blocked, ..Self::default() };
         self.hello_due = !left;
-        self.beat_at = now;
+        (self.beat_at, self.beaten) = (now, now);
         self.replied = now;
     }
 
@@ -184,6 +191,12 @@ impl Peer {
         let body = self.out.pop_front()?;
         self.out_bytes -= weight(&body);
         Some(body)
+    }
+
+    /// Whether something could be sent at once.
+    pub(super) fn has_unsent(&self) -> bool {
+        let has_packets = self.established && (self.beat_due || !self.out.is_empty());
+        !self.blocked && (self.hello_due || has_packets)
     }
 
     /// Puts a packet back that could not be sent.

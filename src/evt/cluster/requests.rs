@@ -107,12 +107,25 @@ impl Cluster {
         self.pump(world);
     }
 
-    /// A process has gone: nobody waits for its requests. Operations that have begun go on.
+    /// A process has gone: nobody waits for its requests. Operations that have begun go on, and open
+    /// nothing: another process may have its number by then.
     pub fn forget(&mut self, process: ProcessKey) {
         self.waiting.retain(|waiting| match &waiting.ask {
             Ask::Open { process: of, .. } | Ask::Clear { process: of, .. } => *of != process,
             Ask::Unlink { .. } => true,
         });
+        for pending in &mut self.pending {
+            pending
+                .forget(|local| matches!(local, Local::Open { process: of, .. } if *of == process));
+        }
+    }
+
+    /// Nobody waits for a request any more. An open instance that it has made already stays.
+    pub fn withdraw(&mut self, ticket: Ticket) {
+        self.waiting.retain(|waiting| waiting.ticket != ticket);
+        for pending in self.pending.iter_mut().filter(|pending| pending.is_of(ticket)) {
+            pending.forget(|_| true);
+        }
     }
 
     /// Tries requests again that waited, in order.

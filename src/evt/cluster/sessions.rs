@@ -286,7 +286,8 @@ impl Cluster {
     ) {
         let choice = self.choice(now);
         let hello = self.hello(key, choice, now);
-        let (epoch, beat_min) = (self.promised.epoch, self.settings.beat_min);
+        let (epoch, settings) = (self.promised.epoch, &self.settings);
+        let (beat_min, beat_max) = (settings.beat_min, settings.beat_max);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.blocked {
             return;
@@ -314,13 +315,16 @@ impl Cluster {
         }
         if sent_any {
             peer.beat_every = beat_min;
-            peer.beat_at = now.after(beat_min);
+            // Only a sign of life tells that this node hears: whoever always has something to say
+            // gives one all the same.
+            peer.beat_at = now.after(beat_min).min(peer.beaten.after(beat_max));
         }
         if peer.beat_due && !peer.blocked {
             let beat = beat_to(peer, choice, epoch, now);
             let packet = Packet { session, number: 0, body: Body::Beat(beat) };
             if carry(key, &packet) == Carried::Sent {
                 peer.beat_due = false;
+                peer.beaten = now;
             } else {
                 peer.blocked = true;
             }

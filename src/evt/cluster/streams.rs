@@ -220,7 +220,7 @@ impl Cluster {
         }
     }
 
-    fn lose_on(&self, channels: Vec<Incarnation>, world: &mut World<'_>) {
+    pub(super) fn lose_on(&self, channels: Vec<Incarnation>, world: &mut World<'_>) {
         for channel in channels {
             for primary in self.primaries(channel, world) {
                 world.node.lose_channel(primary, world.now, world.windows);

@@ -55,6 +55,13 @@ impl Node {
         self.clustered = true;
     }
 
+    /// Whether anything has been gathered that was not taken.
+    #[must_use]
+    pub fn has_gathered(&self) -> bool {
+        let Gathered { outward, touched, ended, deleted } = &self.gathered;
+        !(outward.is_empty() && touched.is_empty() && ended.is_empty() && deleted.is_empty())
+    }
+
     /// Moves the publications that others must hear of to the end of `into`, in publish order.
     pub fn take_outward(&mut self, into: &mut Vec<Outward>) {
         into.append(&mut self.gathered.outward);

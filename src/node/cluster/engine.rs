@@ -1,0 +1,79 @@
+//! Attaching to an engine, and finding out which member this node is.
+
+use crate::evt::Span;
+use crate::node::cluster_config::{ClusterConfig, Engine};
+use crate::node::place::Place;
+use crate::sys::{clock, descriptor};
+use crate::transport::{self, Arrival, Standing, Transport};
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// How long a node that starts without a member number waits for the engine to tell one.
+const NUMBER_TIME: Span = Span(60_000_000_000);
+
+/// An engine that has told who this node is.
+pub(in crate::node) struct Attached {
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) standing: Standing,
+    pub(super) config: ClusterConfig,
+    /// The member number.
+    pub(in crate::node) member: u16,
+}
+
+/// Attaches to the engine, and finds the member number out.
+///
+/// # Errors
+///
+/// One line: what the engine says, or that its number is none for a member.
+pub(in crate::node) fn attach(config: &ClusterConfig, place: &Place) -> Result<Attached, String> {
+    let engine = config.engine.name();
+    let failed = |error: io::Error| format!("cannot attach to {engine}: {error}");
+    let mut transport = transport::open(&config.engine_config()).map_err(failed)?;
+    let mut standing = Standing::Starting;
+    let member = match config.member {
+        Some(member) => member,
+        None => number_of(&mut *transport, &mut standing, config.engine, place)?,
+    };
+    Ok(Attached { transport, standing, config: config.clone(), member })
+}
+
+/// Waits for the engine to tell the number of this node, which is its member number if it can be.
+fn number_of(
+    transport: &mut dyn Transport,
+    standing: &mut Standing,
+    engine: Engine,
+    place: &Place,
+) -> Result<u16, String> {
+    let name = engine.name();
+    let end = clock::elapsed().after(NUMBER_TIME);
+    loop {
+        let arrival = transport
+            .try_receive()
+            .map_err(|error| format!("{name} has ended this node's part: {error}"))?;
+        if let Some(Arrival::Standing(told)) = arrival {
+            *standing = told;
+        }
+        if let Some(own) = transport.own() {
+            return u16::try_from(own.node).ok().filter(|number| *number < 512).ok_or(format!(
+                "{name} calls this node {}, which is no member number: set cluster.member to a \
+                 number from 0 to 511 that no other node has",
+                own.node
+            ));
+        }
+        if arrival.is_some() {
+            continue;
+        }
+        let left = clock::elapsed().until(end).0;
+        let readable = libc::POLLIN;
+        let engine = transport.readiness().map_or(-1, |readiness| readiness.as_raw_fd());
+        let watched = [(engine, readable), (place.signals.as_raw_fd(), readable)];
+        let events = descriptor::poll(watched, Some(left))
+            .map_err(|error| format!("cannot wait for {name}: {error}"))?;
+        if left == 0 || events[1] != 0 {
+            return Err(format!(
+                "{name} has not told the number of this node; see that it runs, or set \
+                 cluster.member"
+            ));
+        }
+    }
+}
