@@ -323,8 +323,8 @@ stage_instructions() {
 }
 
 # What a Debian system has beside its base: what the packages depend on, and are tried with.
-readonly debian_parts=(systemd procps python3 gcc libc6-dev pkg-config binutils make resource-agents
-    libxml2-utils)
+readonly debian_parts=(systemd procps python3 gcc libc6-dev pkg-config binutils make curl
+    resource-agents libxml2-utils)
 
 # The clean Debian system, as an archive that is kept for a week. Status 3: there can be none here.
 debian_root() {

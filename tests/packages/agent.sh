@@ -46,6 +46,11 @@ agent 0 monitor
 [[ $(inside runuser -l member -c 'saevt status') == *saevtd* ]]
 echo 'ok - the daemon it starts runs as its user and serves the members of the group'
 
+before=$(daemon)
+agent 0 reload
+[[ $(daemon) == "$before" ]]
+echo 'ok - a reload is applied by the daemon that runs'
+
 agent 0 start
 [[ $(daemon | wc -l) == 1 ]]
 echo 'ok - there is one daemon after two starts'
