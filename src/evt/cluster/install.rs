@@ -1,9 +1,10 @@
 //! The beginning of a view at a member.
 
+use super::directory::Roles;
 use super::message::{Install, Life, Ordered, ViewId};
 use super::{Away, Cluster, Notice, Plant, View, World};
 use crate::evt::{Incarnation, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Cluster {
     pub(super) fn hear_install(&mut self, life: Life, install: Install, world: &mut World<'_>) {
@@ -41,6 +42,7 @@ impl Cluster {
             }
             self.retained.clear_ahead(*place);
         }
+        self.part_with(&install.members);
         if self.settings.has(Plant::KeepRoles) {
             self.directory.begin_view(None, install.view.leader, install.base);
         } else {
@@ -148,6 +150,22 @@ impl Cluster {
         let missed = flow.lost.into_iter().chain(behind).chain(flow.sent_on).collect();
         let published = world.node.published();
         self.away.insert(life, Away { published, unsure: missed });
+    }
+
+    /// Members that there is a session with are gone on without. If they do not come back, because
+    /// others have only noticed first that they are gone, the end of the session is the end of what
+    /// they were known to publish on, which is forgotten now.
+    fn part_with(&mut self, members: &BTreeSet<Life>) {
+        for peer in self.peers.values_mut().filter(|peer| peer.established) {
+            let Some(life) = peer.life else { continue };
+            if members.contains(&life) {
+                peer.published.clear();
+            } else {
+                let all = self.directory.entries().values();
+                let published = all.filter(|entry| entry.has(life.member, Roles::PUBLISHER));
+                peer.published.extend(published.flat_map(|entry| entry.lives.keys()));
+            }
+        }
     }
 
     /// Looks at all channels whether others want what is published on them, and whether they know

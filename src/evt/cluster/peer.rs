@@ -143,6 +143,8 @@ pub(super) struct Peer {
     pub(super) held: VecDeque<Held>,
     pub(super) held_bytes: u64,
     pub(super) flow: Outflow,
+    /// Channels on which it was known to publish when a view began without it.
+    pub(super) published: BTreeSet<Incarnation>,
     /// It has sent all that was retained before its stream began.
     pub(super) complete: bool,
     /// For the sequencer: it has been sent the view in this session.

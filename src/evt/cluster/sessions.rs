@@ -107,6 +107,7 @@ impl Cluster {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let (established, life, left) = (peer.established, peer.life, peer.left);
         let flow = std::mem::take(&mut peer.flow);
+        let published = std::mem::take(&mut peer.published);
         peer.restart(number, world.now);
         let Some(life) = life.filter(|_| established) else { return };
         self.note_away(life, flow, world);
@@ -118,6 +119,7 @@ impl Cluster {
             self.notices.push(Notice::Lost(life));
             if !self.settings.has(Plant::SilentBreak) {
                 self.lose_what_it_publishes(life, world);
+                self.lose_on(published.into_iter().collect(), world);
             }
         }
     }
