@@ -68,7 +68,7 @@ impl Node {
     /// Whether anything has been gathered that was not taken.
     #[must_use]
     pub fn has_gathered(&self) -> bool {
-        let Gathered { outward, touched, ended, deleted } = &self.gathered;
+        let Gathered { outward, touched, ended, deleted, .. } = &self.gathered;
         !(outward.is_empty() && touched.is_empty() && ended.is_empty() && deleted.is_empty())
     }
 
