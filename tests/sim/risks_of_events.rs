@@ -27,15 +27,15 @@ pub(crate) fn partial_retained(plant: Option<Plant>) {
 
 #[test]
 fn an_event_that_ends_beside_a_merge_does_not_come_again() {
-    expiry_beside_a_merge(None);
+    expiry_beside_a_merge();
 }
 
 /// It ends at one side a moment before it is handed over from the other: the ledger notices if it is
 /// delivered twice.
-pub(crate) fn expiry_beside_a_merge(plant: Option<Plant>) {
+fn expiry_beside_a_merge() {
     let retention = 3 * HANG;
     for step in 0..40 {
-        let mut bed = start(step, 3, plant);
+        let mut bed = start(step, 3, None);
         everywhere(&mut bed, 0);
         let published = bed.now;
         for _ in 0..3 {
@@ -57,13 +57,13 @@ pub(crate) fn expiry_beside_a_merge(plant: Option<Plant>) {
 
 #[test]
 fn events_wait_for_the_channel_that_they_are_on() {
-    events_before_their_channel(None);
+    events_before_their_channel();
 }
 
 /// The creator publishes at once; what it sends overtakes the operation on its way to others.
-pub(crate) fn events_before_their_channel(plant: Option<Plant>) {
+fn events_before_their_channel() {
     for seed in 0..60 {
-        let mut bed = start(seed, 4, plant);
+        let mut bed = start(seed, 4, None);
         let programs: Vec<_> = (0..4).map(|at| bed.connect(at)).collect();
         // Its answer comes when all have the channel, that of a publisher alone does not.
         bed.open(programs[3], name(0), ALL, None);
@@ -143,13 +143,13 @@ pub(crate) fn lost_tail(plant: Option<Plant>) {
 
 #[test]
 fn a_cut_that_only_one_side_has_seen_is_noticed_by_both() {
-    cut_seen_by_one(None);
+    cut_seen_by_one();
 }
 
 /// The network is whole again when some have been told and others have not.
-pub(crate) fn cut_seen_by_one(plant: Option<Plant>) {
+fn cut_seen_by_one() {
     for seed in 0..60 {
-        let mut bed = start(seed, 3, plant);
+        let mut bed = start(seed, 3, None);
         everywhere(&mut bed, 0);
         let notice = Shape::default().behaviour.notice;
         for _ in 0..3 {
@@ -208,13 +208,13 @@ pub(crate) fn nobody_wants_it(plant: Option<Plant>) {
 
 #[test]
 fn live_events_wait_for_what_was_published_before_a_merge() {
-    behind_a_transfer(None);
+    behind_a_transfer();
 }
 
 /// The ledger notices events of one publisher that come out of order.
-pub(crate) fn behind_a_transfer(plant: Option<Plant>) {
+fn behind_a_transfer() {
     for seed in 0..10 {
-        let mut bed = start(seed, 3, plant);
+        let mut bed = start(seed, 3, None);
         everywhere(&mut bed, 0);
         cut_off(&mut bed, 1);
         bed.run(2 * HANG);

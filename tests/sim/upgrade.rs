@@ -16,9 +16,8 @@ fn a_cluster_is_upgraded_one_member_at_a_time_and_uses_what_is_new_when_all_have
     let old = vec![0, 1, 2];
     let mut bed = Bed::new(1, Shape { travels: total(), old, ..Shape::default() });
     bed.start_all();
-    let mut number = 0;
     // Not the sequencer first, so that the new version leads and follows.
-    for upgraded in [2, 0, 1] {
+    for (number, upgraded) in [2, 0, 1].into_iter().enumerate() {
         let mut programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
         bed.open(programs[1], name(number), ALL, None);
         bed.run(50 * MS);
@@ -46,7 +45,6 @@ fn a_cluster_is_upgraded_one_member_at_a_time_and_uses_what_is_new_when_all_have
                 programs[upgraded] = bed.connect(upgraded);
             }
         }
-        number += 1;
     }
     // Whoever has seen members of the old version in its life takes them for such until it has
     // seen them again.

@@ -100,7 +100,9 @@ impl Cluster {
 
     fn begin(&mut self, proposal: Proposal, groups: &[Group], version: u16, world: &mut World<'_>) {
         let union = self.unite(&proposal, groups, version);
-        let plan = self.plan(&proposal, version);
+        let mut told = proposal.reports.values().flat_map(|report| report.have.keys());
+        let in_order = union.directory.has_ordered() || told.any(|owner| *owner != owner.of());
+        let plan = self.plan(&proposal, in_order);
         let serving = proposal.reports.values().any(|report| report.serving);
         let serve = serving || self.may_serve(proposal.members.len(), world.now);
         self.sequenced += 1;
@@ -172,7 +174,7 @@ impl Cluster {
 
     /// Who brings the events of lives that are gone to whom. What is retained of a member that is
     /// there comes from itself.
-    fn plan(&self, proposal: &Proposal, version: u16) -> Vec<Forward> {
+    fn plan(&self, proposal: &Proposal, in_order: bool) -> Vec<Forward> {
         let mut plan = Vec::new();
         if self.settings.has(Plant::NoForward) {
             return plan;
@@ -193,10 +195,7 @@ impl Cluster {
                 plan.push(Forward { owner, holder: *holder, to: *to, after: have(report) });
             }
         }
-        if version < 2 {
-            return plan;
-        }
-        for owner in &proposal.members {
+        for owner in proposal.members.iter().filter(|_| in_order) {
             let number = |report: &Report| report.have.get(&owner.in_order()).copied();
             // Others may have lost some that it has applied, and cannot tell.
             for (to, report) in reports.iter().filter(|(to, _)| *to != owner) {

@@ -98,7 +98,9 @@ impl Cluster {
         let Some(record) = event.record.clone() else { return false };
         let bound = self.settings.peer_queue_bytes_max;
         let retained = record.retention > Span::ZERO;
-        if self.orders.out_bytes + record.bytes() > bound && !self.orders.out.is_empty() {
+        let fits = self.orders.out_bytes + record.bytes() <= bound || self.orders.out.is_empty();
+        // What is retained must not end for want of room here; it is bounded as such.
+        if !retained && !fits {
             return false;
         }
         let place = retained.then(|| {

@@ -141,8 +141,6 @@ pub enum Plant {
     KeepRoles,
     /// A view begins without the operations that some members have not applied.
     NoMissing,
-    /// Retained events that a node has had are taken again.
-    TakeAgain,
     /// Channels of one name that meet stay apart.
     KeepApart,
     /// An event that is to be cleared is not asked for where it comes from.

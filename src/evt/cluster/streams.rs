@@ -272,7 +272,7 @@ impl Cluster {
         let primaries = self.primaries(item.incarnation, world);
         let id = item.record.id;
         if let Some(place) = item.place {
-            if self.retained.covers(place) && !self.settings.has(Plant::TakeAgain) {
+            if self.retained.covers(place) {
                 return;
             }
             if !self.note_item(place, primaries.first().copied(), id) {
