@@ -27,6 +27,7 @@ mod status;
 mod table;
 mod text;
 mod top;
+mod values;
 mod watch;
 
 use arguments::{Arguments, PolicyTask, Task};

@@ -42,7 +42,7 @@ pub use log::{complain, log};
 
 use alarm::Alarm;
 use client::Client;
-use cluster::Replication;
+use cluster::{Attached, Replication};
 use config::Config;
 use departure::Departure;
 use journal::Journal;
@@ -153,6 +153,17 @@ pub fn run(config: Config, place: Place) -> Result<(), String> {
     Ok(())
 }
 
+/// The core with what an earlier start has left.
+fn resume(left: journal::Left, mut core: Node, attached: Option<&Attached>, now: Time) -> Node {
+    let (restarted, clean) = (left.of_this_boot, left.clean);
+    journal::adopt(left, &mut core, now);
+    if restarted {
+        // What others have published meanwhile is missed also after an end in order.
+        core.begin_grace(!clean || attached.is_some());
+    }
+    core
+}
+
 impl Server {
     fn start(config: Config, place: Place) -> Result<Self, String> {
         let directory = config.state_dir.clone();
@@ -172,15 +183,10 @@ impl Server {
         };
         let now = clock::elapsed();
         let genesis = Genesis { member, start, hash_seed: process::random() };
-        let mut core = Node::new(config.limits.clone(), genesis);
         let restarted = left.of_this_boot;
-        let clean = left.clean;
         let (grants, births) = (left.grants(), left.births());
-        journal::adopt(left, &mut core, now);
-        if restarted {
-            // What others have published meanwhile is missed also after an end in order.
-            core.begin_grace(!clean || attached.is_some());
-        }
+        let mut core =
+            resume(left, Node::new(config.limits.clone(), genesis), attached.as_ref(), now);
         let join = |attached| Replication::begin(&config, attached, start, (&mut core, now));
         let replication = attached.map(join).transpose()?;
         let journal = Journal::begin(&directory, start, grants, births, &|visit| core.facts(visit))
