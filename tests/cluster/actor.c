@@ -158,7 +158,8 @@ static SaAisErrorT burst(const char *name, unsigned long first, unsigned long co
 
     for (number = first; number < first + count; number++) {
         for (;;) {
-            SaAisErrorT code = publish(name, 2, 0, size, number, &id);
+            /* Of the highest priority, as lost-events are: neither overtakes the other. */
+            SaAisErrorT code = publish(name, 0, 0, size, number, &id);
 
             if (code == SA_AIS_OK)
                 break;

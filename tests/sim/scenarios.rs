@@ -217,6 +217,27 @@ fn who_comes_back_is_told_of_what_it_missed_until_all_know_of_it() {
 }
 
 #[test]
+fn whoever_notices_a_death_last_is_told_of_the_loss_like_the_others() {
+    for seed in 0..40 {
+        let mut bed = bed(seed, 3);
+        for at in 0..3 {
+            let program = bed.connect(at);
+            bed.open(program, name(0), ALL, None);
+            bed.run(50 * MS);
+            bed.subscribe(bed.ledger.opens.len() - 1, None);
+        }
+        // The retained ones are brought to all, the others to some or to none.
+        for retention in [0, 1_000_000 * MS, 0, 1_000_000 * MS, 0] {
+            bed.publish(2, 0, 2, retention);
+            bed.run(MS / 3);
+        }
+        bed.crash(2, false);
+        bed.settle();
+        bed.check();
+    }
+}
+
+#[test]
 fn what_a_program_asked_for_that_has_gone_opens_nothing_for_the_next_one() {
     let mut bed = bed(6, 2);
     let gone = bed.connect(1);
