@@ -61,6 +61,8 @@ pub(crate) struct Site {
     pub(crate) needs_quorum: bool,
     /// Whether the configuration says which member a node is.
     pub(crate) is_numbered: bool,
+    /// More lines of the table of the cluster, and tables in it.
+    pub(crate) more: &'static str,
 }
 
 impl Site {
@@ -79,6 +81,7 @@ impl Site {
             away: BTreeSet::new(),
             needs_quorum: true,
             is_numbered: true,
+            more: "",
         }
     }
 
@@ -108,8 +111,8 @@ impl Site {
         let member = if self.is_numbered { format!("member = {node}\n") } else { String::new() };
         let configuration = format!(
             "[cluster]\nengine = \"{}\"\nservice = \"{}\"\nhang_seconds = 4.0\n\
-             alone_after_seconds = 3.0\n{quorum}{member}",
-            self.engine, self.service
+             alone_after_seconds = 3.0\n{quorum}{member}{}",
+            self.engine, self.service, self.more
         );
         let file = home.join("saevtd.conf");
         fs::write(&file, configuration).expect("a file can be written");

@@ -57,6 +57,7 @@ impl Bed {
         }
         self.check_deadlines();
         self.check_kept();
+        self.ledger.check_sequences();
         let machines = &self.machines;
         self.ledger.check_losses(|program| {
             let machine = machines[program.machine].as_ref();
@@ -83,7 +84,9 @@ impl Bed {
     /// How exact clocks are converted: to half a round trip, for each time an event was handed on;
     /// that is once, and once more for each fault after which somebody had to be brought to it.
     fn slack(&self) -> u64 {
-        (1 + self.faults) * (self.half_trip_max + self.stop_max / 2)
+        // In total order it goes by way of the sequencer, to which others may have brought it.
+        let ways = if self.ledger.orders() { 4 } else { 1 };
+        ways * (1 + self.faults) * (self.half_trip_max + self.stop_max / 2)
     }
 
     /// Retention ends everywhere at the moment it should, up to the clocks' difference.
