@@ -243,9 +243,10 @@ impl Node {
     }
 
     /// Takes a record that an earlier start took and perhaps did not finish. Its retention is
-    /// repeated, once for an id, without credit and as far as the bounds leave room; it is not
-    /// delivered, but the lost-event is due for every instance that matches and for those on the
-    /// channel that come back later. Goes to `batch` takers at once, as [`Node::publish`] does.
+    /// repeated, once for an id, without credit and as far as the bounds leave room. One that is
+    /// retained only now was shown to nobody, so it is delivered in its place; of others the
+    /// lost-event is due for every instance that matches. It is due for those on the channel that
+    /// come back later, too. Goes to `batch` takers at once, as [`Node::publish`] does.
     ///
     /// - [`Fault::Malformed`], [`Fault::TooBig`], [`Fault::Withheld`]: nothing happened.
     pub fn publish_again(
@@ -262,18 +263,20 @@ impl Node {
         let known = self.channels[source.channel].retention.contains(publication.id);
         let bytes = EventRecord::bytes_of(publication.attributes.len(), publication.data_bytes);
         let fits = self.ledger.fits(&self.limits, source.user, bytes);
+        let deadline = now.after(publication.retention);
+        let mut new = None;
         if publication.retention > Span::ZERO && !known && fits {
-            let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
-            if let Some(record) = passage.record(&mut self.spares, windows) {
-                self.retain(source, Rc::clone(&record), deadline);
-                if self.clustered {
-                    self.go_out(source, Some(record), deadline);
-                }
+            new = passage.record(&mut self.spares, windows);
+        }
+        if let Some(record) = &new {
+            self.retain(source, Rc::clone(record), deadline);
+            if self.clustered {
+                self.go_out(source, new.clone(), deadline);
             }
         }
         let matches = self.find_takers(source.channel, attributes);
-        self.begin_fan_out(process, None, now);
+        self.begin_fan_out(process, new, deadline);
         Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) })
     }
 
