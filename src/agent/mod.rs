@@ -338,7 +338,8 @@ pub fn attributes_set(
     Ok(())
 }
 
-/// Lets `read` look at the attributes of an event. Errors: `BadHandle`, and what `read` returns.
+/// Lets `read` look at the attributes of an event; it must not call this module, which would wait
+/// for itself. Errors: `BadHandle`, and what `read` returns.
 pub fn attributes<R>(
     event: Handle,
     read: impl FnOnce(EventView<'_>) -> Result<R, Error>,
@@ -381,8 +382,8 @@ pub fn patterns_forget(event: Handle, patterns: usize) -> Result<u64, Error> {
     process.patterns.lock().forget(event, patterns)
 }
 
-/// Lets `read` look at the data of a received event. Errors: `BadHandle` (also for an allocated
-/// event), and what `read` returns.
+/// Lets `read` look at the data of a received event; it must not call this module, which would wait
+/// for itself. Errors: `BadHandle` (also for an allocated event), and what `read` returns.
 pub fn data<R>(event: Handle, read: impl FnOnce(Data<'_>) -> Result<R, Error>) -> Result<R, Error> {
     let mut read = Some(read);
     let in_record = current::with(|library| {

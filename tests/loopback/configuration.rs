@@ -35,7 +35,7 @@ fn bad_configurations() -> Outcome {
         (number("patterns_max", "1025"), "limits.patterns_max = 1025: use a number from 1 to 1024"),
         (number("pattern_bytes_max", "65536"), "use a number from 1 to 65535"),
         (number("event_bytes_max", "0"), "limits.event_bytes_max = 0: use a number"),
-        (number("event_bytes_max", "1048576"), "link.outbox_bytes = 4194304: use a power of two"),
+        (number("event_bytes_max", "1048576"), "link.outbox_bytes = 2097152: use a power of two"),
         (number("processes_max", "0"), "limits.processes_max = 0: use a number"),
         (number("queue_events_max", "0"), "limits.queue_events_max = 0: use a number"),
         (number("retention_max_seconds", "-1"), "limits.retention_max_seconds = -1: use seconds"),

@@ -35,7 +35,8 @@ impl Heard {
         }
         let number = text[1..].parse().unwrap_or_else(|_| panic!("not a number: {notice}"));
         let last = self.numbers.last();
-        assert!(last.is_none_or(|last| *last < number), "{number} after {last:?}");
+        let twice = if self.numbers.contains(&number) { "again" } else { "late" };
+        assert!(last.is_none_or(|last| *last < number), "{number} after {last:?}, {twice}");
         self.numbers.push(number);
         false
     }

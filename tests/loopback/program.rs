@@ -73,19 +73,7 @@ impl Callbacks for Told {
     }
 
     fn deliver(&self, subscription: SubscriptionId, event: Handle, _data_bytes: u64) {
-        let line = agent::attributes(event, |view| {
-            let (id, priority) = (view.id, view.priority.number());
-            if id == EventId::LOST {
-                return Ok(format!("! lost {}", subscription.0));
-            }
-            let text = agent::data(event, |data| {
-                let mut bytes = Vec::with_capacity(data.bytes());
-                data.append_to(&mut bytes);
-                let end = bytes.iter().position(|byte| *byte == b'.').unwrap_or(bytes.len());
-                Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
-            })?;
-            Ok(format!("! event {} {} {priority} {text}", subscription.0, id.0))
-        });
+        let line = told(subscription, event);
         self.0.called.fetch_add(1, Ordering::SeqCst);
         // Before it is told: a test may end the library handle as soon as it knows.
         if let Err(error) = agent::event_free(event) {
@@ -93,6 +81,21 @@ impl Callbacks for Told {
         }
         say(&line.unwrap_or_else(|error| format!("! unreadable {error:?}")));
     }
+}
+
+/// What is said of an event. Its data are asked for after its attributes, not while they are shown.
+fn told(subscription: SubscriptionId, event: Handle) -> Result<String, Error> {
+    let (id, priority) = agent::attributes(event, |view| Ok((view.id, view.priority.number())))?;
+    if id == EventId::LOST {
+        return Ok(format!("! lost {}", subscription.0));
+    }
+    let text = agent::data(event, |data| {
+        let mut bytes = Vec::with_capacity(data.bytes());
+        data.append_to(&mut bytes);
+        let end = bytes.iter().position(|byte| *byte == b'.').unwrap_or(bytes.len());
+        Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    })?;
+    Ok(format!("! event {} {} {priority} {text}", subscription.0, id.0))
 }
 
 /// Runs the program until its standard input ends.
