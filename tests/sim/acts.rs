@@ -31,6 +31,13 @@ impl Bed {
         machine.inboxes.close(Target { process: program.process, library: LIBRARY });
         machine.with(now, |cluster, world| cluster.pump(world));
         self.programs.retain(|(known, _)| *known != program);
+        // What it has begun goes on.
+        let begun = self.tickets.values().filter(|asked| asked.program == program);
+        let names = begun.filter_map(|asked| match &asked.ask {
+            Ask::Open { name, .. } | Ask::Unlink { name } => Some(*name),
+            Ask::Clear { .. } => None,
+        });
+        self.abandoned.extend(names);
         self.tickets.retain(|_, asked| asked.program != program);
         for open in self.ledger.opens.iter_mut().filter(|open| open.program == program) {
             open.alive = false;
@@ -64,10 +71,11 @@ impl Bed {
     }
 
     fn is_under_way(&self, name: &Name) -> bool {
-        self.tickets.values().any(|asked| match &asked.ask {
+        let asked = self.tickets.values().any(|asked| match &asked.ask {
             Ask::Open { name: of, .. } | Ask::Unlink { name: of } => of == name,
             Ask::Clear { .. } => false,
-        })
+        });
+        asked || self.abandoned.contains(name)
     }
 
     /// Whether an answer is the last word about a name: nothing else was, is or has been under way.

@@ -8,7 +8,7 @@ use SaEvt::evt::cluster::{Ask, Plant, Settings, Travels};
 use SaEvt::evt::{Error, Limits, Name, Span};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::{Behaviour, Net};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const HANG: u64 = 600 * MS;
@@ -49,6 +49,8 @@ pub(crate) struct Bed {
     pub(crate) window: usize,
     pub(crate) tickets: BTreeMap<(usize, u64, u64), Asked>,
     pub(crate) answered: Vec<Answered>,
+    /// Names that programs have asked about that ended before they had the answer.
+    pub(crate) abandoned: BTreeSet<Name>,
     pub(crate) instances: u32,
     pub(crate) serial: u64,
     /// How often each name was asked about: of answers that rest on it, it is the age.
@@ -143,6 +145,7 @@ impl Bed {
             window: shape.window,
             tickets: BTreeMap::new(),
             answered: Vec::new(),
+            abandoned: BTreeSet::new(),
             instances: 0,
             serial: 0,
             touched: BTreeMap::new(),

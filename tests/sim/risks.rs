@@ -1,6 +1,7 @@
 //! Each interleaving that broke an earlier design of the replication, by itself. Most
 //! fail with the fault that is planted for them in `planted_faults_are_found`.
 
+use crate::Dice;
 use crate::bed::{ALONE, Bed, HANG, MS, Shape, name};
 use SaEvt::evt::cluster::Plant;
 use SaEvt::evt::{Error, OpenFlags};
@@ -229,6 +230,28 @@ pub(crate) fn two_unlinks(plant: Option<Plant>) {
         outcomes.sort_by_key(Result::is_err);
         assert_eq!(outcomes, [Ok(()), Err(Error::NotExist)]);
         bed.check();
+    }
+}
+
+#[test]
+fn an_unlink_beside_an_open_of_the_same_name_leaves_nothing() {
+    for seed in 0..200 {
+        let mut bed = start(seed, 3, None);
+        let mut dice = Dice(seed);
+        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        bed.open(programs[1], name(0), ALL, None);
+        bed.run(50 * MS);
+        bed.open(programs[2], name(0), ALL, None);
+        bed.run(dice.roll(3 * MS));
+        bed.unlink(programs[0], name(0));
+        bed.run(dice.roll(2 * MS));
+        // It is asked for, since the channel is not known everywhere; the name is another's then,
+        // and the roles on this one have ended.
+        bed.open(programs[1], name(0), ALL, None);
+        bed.close(0);
+        bed.settle();
+        bed.check();
+        bed.check_leftovers();
     }
 }
 

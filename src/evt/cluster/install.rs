@@ -39,6 +39,9 @@ impl Cluster {
         }
         self.carry_over(&install.priors, install.base, world);
         self.reconcile(world);
+        if prior.is_some() && install.priors.values().any(|other| Some(*other) != prior) {
+            self.lose_on_unlinked(world);
+        }
         for place in &install.removed {
             if let Some((incarnation, id)) = self.retained.at(*place) {
                 world.node.clear_replica(incarnation, id);
@@ -130,6 +133,14 @@ impl Cluster {
                 world.node.add_life(known, *life);
             }
         }
+    }
+
+    /// Members of several views meet. On a channel without a name somebody may have published who
+    /// has forgotten it with his last instance, or was never met before.
+    fn lose_on_unlinked(&self, world: &mut World<'_>) {
+        let all = self.directory.entries().values().filter(|entry| !entry.linked);
+        let lives = all.flat_map(|entry| entry.lives.keys().copied()).collect();
+        self.lose_on(lives, world);
     }
 
     /// Streams to those that are not in the view any more have ended. So have those to members that

@@ -177,8 +177,10 @@ impl Cluster {
                 }
                 self.note_wanted(incarnation, world);
             }
-            (_, Effect::Unlinked { .. }) => {
+            (_, Effect::Unlinked { incarnation }) => {
                 unlinked.iter().for_each(|life| world.node.unlink_replica(*life));
+                // An open that is under way will not be of this one any more.
+                self.unsettled.insert(incarnation);
             }
             (_, Effect::Assigned { incarnation }) => self.note_wanted(incarnation, world),
             (Op::Publish { .. }, _) => self.note_due(&ordered, world),
