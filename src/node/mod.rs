@@ -265,7 +265,9 @@ impl Server {
     /// Looks at the descriptors, then gives turns to those that have work.
     fn step(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
-        let busy = !self.work.is_empty() || self.core.orphans() > 0;
+        // What the cluster has answered waits for turns of those who asked.
+        let waits = !self.work.is_empty() || !self.favoured.is_empty();
+        let busy = waits || self.core.orphans() > 0;
         if !busy {
             self.alarm.set(self.next_due());
         }
