@@ -22,8 +22,8 @@ fn name() -> Name {
 
 fn ops() -> Vec<Ordered> {
     let all = [
-        Op::Open { name: name(), create: Some(CHANNEL), roles: Roles::PUBLISHER },
-        Op::Open { name: name(), create: None, roles: Roles::empty() },
+        Op::Open { name: name(), create: Some(CHANNEL), roles: Roles::PUBLISHER, ordered: false },
+        Op::Open { name: name(), create: None, roles: Roles::empty(), ordered: false },
         Op::Unlink { name: name() },
         Op::Clear { incarnation: CHANNEL, id: EventId(5000), place: PLACE },
         Op::Roles { incarnation: CHANNEL, roles: Roles::SUBSCRIBER },
@@ -51,7 +51,7 @@ fn directory() -> Directory {
         (Incarnation(4), Dot { leader: TWO, number: 2 }),
     ]);
     let roles = BTreeMap::from([(1, Roles::PUBLISHER), (511, Roles::SUBSCRIBER)]);
-    let entry = Entry { name: name(), linked: true, lives, roles, touched: 6 };
+    let entry = Entry { name: name(), linked: true, ordered: false, lives, roles, touched: 6 };
     Directory::from_parts(vec![entry], BTreeMap::from([(ONE, 1), (TWO, 2)])).unwrap()
 }
 
@@ -85,6 +85,7 @@ fn control() -> Vec<Body> {
     let state = State { directory: directory(), have, live, ahead: BTreeSet::from([PLACE]) };
     let install = Install {
         view: VIEW,
+        version: 1,
         serve: true,
         members: BTreeSet::from([ONE, TWO]),
         priors: BTreeMap::from([(TWO, VIEW)]),
@@ -115,7 +116,47 @@ fn control() -> Vec<Body> {
     all
 }
 
+/// What version 2 brought.
+fn in_version_2() -> Vec<Packet> {
+    let publish = Op::Publish { items: vec![item(None), item(Some(PLACE))] };
+    let roles = Roles::SUBSCRIBER;
+    let create = Op::Open { name: name(), create: Some(CHANNEL), roles, ordered: true };
+    let ordered = |(number, op)| Ordered { number, origin: TWO, request: 3, op };
+    let ops: Vec<Ordered> = (5..).zip([publish.clone(), create]).map(ordered).collect();
+    let mut directory = directory();
+    directory.set_ordered(|_| true);
+    let bodies = control().into_iter().filter_map(|body| match body {
+        Body::Report(report) => {
+            Some(Body::Report(Box::new(Report { suffix: ops.clone(), ..*report })))
+        }
+        Body::State(view, state) => {
+            let directory = directory.clone();
+            Some(Body::State(view, Box::new(State { directory, ..*state })))
+        }
+        Body::Install(install) => Some(Body::Install(Box::new(Install { version: 2, ..*install }))),
+        Body::Ops { view, .. } => Some(Body::Ops { view, ops: ops.clone() }),
+        Body::Request { view, request, .. } => {
+            Some(Body::Request { view, request, op: publish.clone() })
+        }
+        _ => None,
+    });
+    let owner = TWO.in_order();
+    let place = Place { owner, number: 3 };
+    let clear = Op::Clear { incarnation: CHANNEL, id: EventId(5000), place };
+    let streams = [Stream::Items(vec![item(Some(place))]), Stream::Forwarded { owner, upto: 9 }];
+    let streams = streams.map(|stream| Body::Stream { view: VIEW, applied: 3, stream });
+    let more = [Body::Request { view: VIEW, request: 3, op: clear }];
+    let bodies = bodies.chain(more).chain(streams);
+    bodies.map(|body| Packet { session: 8, number: 9, body }).collect()
+}
+
 fn samples() -> Vec<Packet> {
+    let mut all = in_version_1();
+    all.extend(in_version_2());
+    all
+}
+
+fn in_version_1() -> Vec<Packet> {
     let streams = [
         Stream::Began { missed: vec![CHANNEL] },
         Stream::Items(vec![item(None), item(Some(PLACE))]),
@@ -138,6 +179,31 @@ fn every_packet_comes_back_as_it_went() {
     }
 }
 
+/// The files were written by the last release that spoke version 1 only. Their names end in the
+/// places of the samples.
+#[test]
+fn what_was_said_in_version_1_is_said_and_understood_as_ever() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/peer");
+    let files = std::fs::read_dir(corpus).expect("the corpus").flatten();
+    let mut read = BTreeMap::new();
+    for file in files {
+        let name = file.file_name().into_string().expect("a name");
+        let Some((_, place)) = name.rsplit_once('-').filter(|_| !name.starts_with("later")) else {
+            continue;
+        };
+        let place: usize = place.parse().expect("a number");
+        read.insert(place, std::fs::read(file.path()).expect("a file"));
+    }
+    let samples = in_version_1();
+    assert_eq!(read.len(), samples.len(), "one file for each");
+    for (place, packet) in samples.iter().enumerate() {
+        assert_eq!(packet.body.version(), 1);
+        assert_eq!(peer::encode(packet), read[&place], "{packet:?}");
+        assert_eq!(peer::decode(&read[&place]).as_ref(), Ok(packet));
+    }
+    assert!(in_version_2().iter().all(|packet| packet.body.version() == 2));
+}
+
 #[test]
 fn no_truncated_or_lengthened_packet_is_taken() {
     for packet in samples() {
@@ -154,7 +220,7 @@ fn no_truncated_or_lengthened_packet_is_taken() {
 fn a_directory_that_contradicts_itself_is_not_taken() {
     let lives = BTreeMap::from([(CHANNEL, Dot { leader: ONE, number: 1 })]);
     let (name, roles) = (name(), BTreeMap::new());
-    let entry = Entry { name, linked: true, lives, roles, touched: 0 };
+    let entry = Entry { name, linked: true, ordered: false, lives, roles, touched: 0 };
     let twice = vec![entry.clone(), entry.clone()];
     assert_eq!(Directory::from_parts(twice, BTreeMap::new()), None, "a number twice");
     let lives = BTreeMap::from([(Incarnation(1), Dot { leader: ONE, number: 2 })]);

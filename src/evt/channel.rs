@@ -21,6 +21,12 @@ pub(super) struct Channel {
     pub(super) lives: Vec<Incarnation>,
     /// Programs on other nodes subscribe.
     pub(super) remote: bool,
+    /// What is published waits for its place among what others publish.
+    pub(super) ordered: bool,
+    /// Publishers here wait where those are slow.
+    pub(super) patient: bool,
+    /// They have to wait now.
+    pub(super) pressed: bool,
     /// Open instances.
     pub(super) openers: u64,
     /// Open instances that may publish.
@@ -47,6 +53,9 @@ impl Channel {
             aliases: Vec::new(),
             lives: Vec::new(),
             remote: false,
+            ordered: false,
+            patient: false,
+            pressed: false,
             openers: 0,
             publishers: 0,
             subscribers: 0,

@@ -8,7 +8,7 @@ use crate::sys::{clock, descriptor};
 use crate::transport::{Arrival, PeerId, ServiceRange, Standing, Transport};
 use crate::wire::peer;
 use crate::wire::pieces::{Pieces, cut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 
@@ -24,6 +24,8 @@ pub struct Carriage {
     arriving: BTreeMap<PeerId, Pieces>,
     /// The rest of a packet whose first pieces have been sent.
     leaving: BTreeMap<PeerId, VecDeque<Vec<u8>>>,
+    /// Members with such a rest that there was no room for, since the engine last told of room.
+    refused: BTreeSet<PeerId>,
     standing: Standing,
 }
 
@@ -44,8 +46,8 @@ impl Carriage {
     pub fn new(mut transport: Box<dyn Transport>, member: u16) -> io::Result<Self> {
         transport.watch(SERVICE)?;
         transport.bind(ServiceRange::instance(SERVICE_TYPE, u32::from(member)))?;
-        let (arriving, leaving) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { transport, arriving, leaving, standing: Standing::Starting })
+        let (arriving, leaving, refused) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Ok(Self { transport, arriving, leaving, refused, standing: Standing::Starting })
     }
 
     /// The engine.
@@ -107,7 +109,10 @@ impl Carriage {
                     Err(_) => cluster.break_session(key_of(from), world),
                 }
             }
-            Arrival::Room => cluster.room(),
+            Arrival::Room => {
+                self.refused.clear();
+                cluster.room();
+            }
             Arrival::Standing(standing) => self.standing = standing,
             _ => {}
         }
@@ -142,11 +147,19 @@ impl Carriage {
     fn forget(&mut self, peer: PeerId) {
         self.arriving.remove(&peer);
         self.leaving.remove(&peer);
+        self.refused.remove(&peer);
     }
 
     /// Sends what the cluster has to say, as far as there is room.
     pub fn send(&mut self, cluster: &mut Cluster, world: &mut World<'_>) {
-        let Self { transport, leaving, .. } = self;
+        let Self { transport, leaving, refused, .. } = self;
+        // The cluster takes a packet for sent when its first piece is: it may have nothing to say
+        // when there is room for the rest.
+        for (to, rest) in leaving.iter_mut().filter(|(_, rest)| !rest.is_empty()) {
+            if !refused.contains(to) && post(&mut **transport, *to, rest) == Carried::Full {
+                refused.insert(*to);
+            }
+        }
         cluster.send(world, &mut |key, packet| carry(&mut **transport, leaving, key, packet));
     }
 }

@@ -6,7 +6,7 @@ use super::permits::Refusals;
 use super::throttle::Throttle;
 use super::turn::Unfinished;
 use crate::evt::node::ProcessKey;
-use crate::evt::{Error, Priority};
+use crate::evt::{Error, InstanceNo, Priority};
 use crate::link::outbox::Outbox;
 use crate::sys::descriptor;
 use crate::sys::socket::{self, Peer};
@@ -44,6 +44,8 @@ pub(super) struct Linked {
     pub(super) next: Barrier,
     /// What stands at its position in `next` has takers left.
     pub(super) unfinished: Option<Unfinished>,
+    /// The first of what waits since other nodes are slow.
+    pub(super) held: Option<(InstanceNo, Priority)>,
     /// Publications before these positions were begun by a node that died.
     pub(super) again_until: Barrier,
     /// Publications before these positions have spent credit of an earlier node.

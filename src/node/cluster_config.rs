@@ -1,7 +1,8 @@
 //! The table `[cluster]` of the configuration: which engine, and the times of the replication.
 
+use super::cluster_travel::{self, ChannelTable, OrderingKey, RemoteKey};
 use super::config::{span, within};
-use crate::evt::cluster::Settings;
+use crate::evt::cluster::{Settings, Travels};
 use crate::evt::{Limits, Span};
 use crate::transport::EngineConfig;
 use serde::Deserialize;
@@ -57,6 +58,10 @@ pub struct ClusterConfig {
     pub beat_max: Span,
     /// Bytes of events that wait for one other node.
     pub peer_queue_bytes_max: u64,
+    /// How events of the channels travel.
+    pub travels: Travels,
+    /// How long publishers wait for a node that takes nothing, where they wait.
+    pub patience: Span,
 }
 
 impl ClusterConfig {
@@ -76,6 +81,8 @@ impl ClusterConfig {
             beat_min: settings.beat_min,
             beat_max: settings.beat_max,
             peer_queue_bytes_max: settings.peer_queue_bytes_max,
+            travels: settings.travels,
+            patience: settings.patience,
         }
     }
 
@@ -100,6 +107,8 @@ impl ClusterConfig {
             beat_min: self.beat_min,
             beat_max: self.beat_max,
             peer_queue_bytes_max: self.peer_queue_bytes_max,
+            travels: self.travels.clone(),
+            patience: self.patience,
             ..Settings::new(limits)
         }
     }
@@ -125,6 +134,10 @@ pub const CLUSTER_KEYS: &[&str] = &[
     "beat_min_seconds",
     "beat_max_seconds",
     "peer_queue_bytes_max",
+    "ordering",
+    "remote",
+    "patience_seconds",
+    "channel",
 ];
 
 /// The table as it stands in the file.
@@ -142,6 +155,10 @@ pub(super) struct ClusterTable {
     beat_min_seconds: Option<f64>,
     beat_max_seconds: Option<f64>,
     peer_queue_bytes_max: Option<u64>,
+    ordering: Option<OrderingKey>,
+    remote: Option<RemoteKey>,
+    patience_seconds: Option<f64>,
+    channel: Vec<ChannelTable>,
 }
 
 impl ClusterTable {
@@ -191,6 +208,7 @@ impl ClusterTable {
             ),
             ("cluster.beat_min_seconds", self.beat_min_seconds, &mut config.beat_min),
             ("cluster.beat_max_seconds", self.beat_max_seconds, &mut config.beat_max),
+            ("cluster.patience_seconds", self.patience_seconds, &mut config.patience),
         ];
         for (key, seconds, into) in times {
             if let Some(seconds) = seconds {
@@ -201,12 +219,19 @@ impl ClusterTable {
             within("cluster.peer_queue_bytes_max", bytes, 1 << 16, 1 << 32)?;
             config.peer_queue_bytes_max = bytes;
         }
+        config.travels = cluster_travel::read(self.ordering, self.remote, self.channel)?;
         check_times(&config)?;
         Ok(Some(config))
     }
 
     fn is_empty(&self) -> bool {
-        let texts = [self.service.is_some(), self.quorum.is_some()];
+        let texts = [
+            self.service.is_some(),
+            self.quorum.is_some(),
+            self.ordering.is_some(),
+            self.remote.is_some(),
+            !self.channel.is_empty(),
+        ];
         let numbers = [self.member, self.members_expected, self.peer_queue_bytes_max];
         let times = [
             self.alone_after_seconds,
@@ -214,6 +239,7 @@ impl ClusterTable {
             self.request_timeout_seconds,
             self.beat_min_seconds,
             self.beat_max_seconds,
+            self.patience_seconds,
         ];
         !texts.contains(&true)
             && numbers.iter().all(Option::is_none)
@@ -245,6 +271,7 @@ fn check_times(config: &ClusterConfig) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evt::cluster::{Ordering, Remote, Travel};
     use crate::node::config::Config;
 
     fn read(table: &str) -> Result<Option<ClusterConfig>, String> {
@@ -258,6 +285,9 @@ mod tests {
             let value = match *key {
                 "service" => "\"x\"",
                 "quorum" => "\"ignored\"",
+                "ordering" => "\"total\"",
+                "remote" => "\"drop\"",
+                "channel" => "[{ name = \"a\" }]",
                 key if key.ends_with("_seconds") => "1.0",
                 _ => "77777",
             };
@@ -271,7 +301,9 @@ mod tests {
         let text = "engine = \"corosync\"\nmember = 511\nservice = \"other\"\n\
                     quorum = \"ignored\"\nmembers_expected = 4\nalone_after_seconds = 1.5\n\
                     hang_seconds = 20.0\nrequest_timeout_seconds = 3.0\nbeat_min_seconds = 0.2\n\
-                    beat_max_seconds = 2.0\npeer_queue_bytes_max = 65536\n";
+                    beat_max_seconds = 2.0\npeer_queue_bytes_max = 65536\n\
+                    ordering = \"total\"\nremote = \"backpressure\"\npatience_seconds = 0.5\n\
+                    channel = [{ name = \"a*\", remote = \"drop\" }]\n";
         assert_eq!(text.lines().count(), CLUSTER_KEYS.len());
         let set = ClusterConfig {
             engine: Engine::Corosync,
@@ -285,6 +317,14 @@ mod tests {
             beat_min: Span(200_000_000),
             beat_max: Span(2_000_000_000),
             peer_queue_bytes_max: 65_536,
+            travels: Travels {
+                all: Travel { ordering: Ordering::Total, remote: Remote::Backpressure },
+                some: vec![(
+                    b"a*".to_vec(),
+                    Travel { ordering: Ordering::Total, remote: Remote::Drop },
+                )],
+            },
+            patience: Span(500_000_000),
         };
         assert_eq!(read(text), Ok(Some(set.clone())));
         let settings = set.settings(&Limits::default());
@@ -297,6 +337,7 @@ mod tests {
             (set.request_timeout, set.beat_min, set.beat_max)
         );
         assert_eq!(settings.peer_queue_bytes_max, 65_536);
+        assert_eq!((&settings.travels, settings.patience), (&set.travels, set.patience));
         let engine = EngineConfig::Corosync { service: "other".into(), needs_quorum: false };
         assert_eq!(set.engine_config(), engine);
     }
@@ -319,6 +360,7 @@ mod tests {
             ("beat_min_seconds = 0.0", "cluster.beat_min_seconds = 0: use more than 0"),
             ("beat_min_seconds = 2.0", "cluster.beat_min_seconds = 2: use more than 0"),
             ("peer_queue_bytes_max = 9", "cluster.peer_queue_bytes_max = 9: use a number from"),
+            ("channel = [{ name = \"\" }]", "cluster.channel.name = \"\": use 1 to 256 bytes"),
         ];
         for (line, expected) in cases {
             let error = read(&format!("engine = \"tipc\"\n{line}")).unwrap_err();

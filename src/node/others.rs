@@ -101,14 +101,15 @@ impl Server {
         awaited
     }
 
-    /// Whether a program is waited for no more: it has gone, is bringing its state back, or has
-    /// been taken from as far as is needed.
+    /// Whether a program is waited for no more: it has gone, is bringing its state back, has itself
+    /// to wait for other nodes, or has been taken from as far as is needed.
     fn is_over(&self, awaited: &Awaited) -> bool {
         let client = self.clients.get(awaited.slot).and_then(Option::as_ref);
         let Some(client) = client.filter(|client| client.generation == awaited.generation) else {
             return true;
         };
         let Some(linked) = &client.linked else { return true };
-        (linked.restoring && !client.gone) || linked.has_reached(&awaited.goal)
+        let waits = linked.restoring || linked.held.is_some();
+        (waits && !client.gone) || linked.has_reached(&awaited.goal)
     }
 }

@@ -324,6 +324,7 @@ impl Server {
             _bell: bell,
             next: [0; 4],
             unfinished: None,
+            held: None,
             again_until: [0; 4],
             prepaid_until: [0; 4],
             forgiving: resumes,

@@ -1,6 +1,7 @@
 //! One client's turn: a bounded piece of its work, then everything it caused is made to last and
 //! shown.
 
+use super::holding::rest_held;
 use super::requests::Requests;
 use super::{Server, client::Client, log::Level};
 use crate::evt::node::{Cost, Credit, Drained, Fault, ProcessKey, Publication, Target};
@@ -140,8 +141,12 @@ impl Server {
             Requests::Unheard => !client.is_deaf(),
             Requests::None => client.readable && !client.is_deaf(),
         };
-        if more || work {
+        if work {
             return true;
+        }
+        if more {
+            let held = client.linked.as_ref().filter(|linked| linked.held.is_some());
+            return held.is_none_or(rest_held);
         }
         if client.gone {
             self.disconnect(slot);
@@ -166,6 +171,7 @@ impl Server {
                 return;
             }
             match self.take(slot, &mut TURN_COST.clone()) {
+                Ok(true) if self.is_held(slot) => return,
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(why) => return self.drop_client(slot, why),
@@ -183,6 +189,7 @@ impl Server {
             let Some(client) = self.clients[slot].as_mut() else { return Ok(false) };
             let gone = client.gone;
             let Some(linked) = client.linked.as_mut() else { return Ok(false) };
+            linked.held = None;
             if linked.restoring && !gone {
                 return Ok(false);
             }
@@ -256,6 +263,12 @@ impl Server {
                 break;
             }
             if range.is_record {
+                if self.core.is_patient() {
+                    let place = (priority, position);
+                    if self.holds_back(slot, batch.process, &batch.outbox, place) {
+                        break;
+                    }
+                }
                 published += 1;
                 let cost = self.publish(slot, &batch, position, range.bytes, *budget)?;
                 let price = price(range.bytes);

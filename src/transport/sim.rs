@@ -69,6 +69,8 @@ struct State {
     parts: BTreeMap<u32, u32>,
     /// How many messages are on their way or untaken, by receiver.
     load: BTreeMap<PeerId, usize>,
+    /// How many messages were sent, and their bytes, by sender and receiver.
+    traffic: BTreeMap<(u32, u32), (u64, u64)>,
 }
 
 /// The engine of all members.
@@ -91,6 +93,7 @@ impl Net {
             last_of_all: 0,
             parts: BTreeMap::new(),
             load: BTreeMap::new(),
+            traffic: BTreeMap::new(),
         })))
     }
 
@@ -162,6 +165,18 @@ impl Net {
     #[must_use]
     pub fn next(&self) -> Option<u64> {
         self.0.borrow().coming.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// How many messages went from one node to another since the beginning, and their bytes.
+    #[must_use]
+    pub fn traffic(&self, from: u32, to: u32) -> (u64, u64) {
+        self.0.borrow().traffic.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// Whether a node has something to receive now.
+    #[must_use]
+    pub fn is_heard(&self, node: u32) -> bool {
+        self.0.borrow().members.get(&node).is_some_and(|member| !member.inbox.is_empty())
     }
 
     /// Lets time pass up to `now`: what comes until then can be received.
@@ -285,6 +300,8 @@ impl State {
             self.last_of_all = at;
         }
         self.last.insert((from, to), at);
+        let traffic = self.traffic.entry((from.node, to.node)).or_default();
+        *traffic = (traffic.0 + 1, traffic.1 + bytes.len() as u64);
         self.serial += 1;
         *self.load.entry(to).or_default() += 1;
         self.coming.insert((at, self.serial), (to, Coming::Message { from, bytes }));

@@ -8,16 +8,21 @@ use super::bytes::{Malformed, Reader, Writer};
 use super::peer_state as state;
 use super::values::{self, read_flag};
 use crate::evt::cluster::{
-    Beat, Body, Forward, Hello, Install, Life, Op, Ordered, Packet, Place, Report, Roles, ViewId,
+    Beat, Body, Forward, Hello, Install, Life, Op, Ordered, Packet, Place, Report, Roles, Settings,
+    ViewId,
 };
 use crate::evt::{EventId, Incarnation, Name, Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A packet as bytes.
+/// Kinds of a later version are higher by this, for each version.
+const LATER: u16 = 100;
+
+/// A packet as bytes: in the first version that has what it says.
 #[must_use]
 pub fn encode(packet: &Packet) -> Vec<u8> {
     let mut to = Writer::default();
-    to.u16(kind(&packet.body));
+    let version = packet.body.version();
+    to.u16(kind(&packet.body) + LATER * (version - 1));
     to.u32(packet.session);
     to.u64(packet.number);
     match &packet.body {
@@ -25,20 +30,20 @@ pub fn encode(packet: &Packet) -> Vec<u8> {
         Body::Beat(beat) => write_beat(beat, &mut to),
         Body::Propose(view) | Body::Fetch(view) => write_view(*view, &mut to),
         Body::Refuse { epoch } => to.u64(*epoch),
-        Body::Report(report) => write_report(report, &mut to),
+        Body::Report(report) => write_report(report, version, &mut to),
         Body::State(view, content) => {
             write_view(*view, &mut to);
-            state::write_state(content, &mut to);
+            state::write_state(content, version, &mut to);
         }
-        Body::Install(install) => write_install(install, &mut to),
+        Body::Install(install) => write_install(install, version, &mut to),
         Body::Request { view, request, op } => {
             write_view(*view, &mut to);
             to.u64(*request);
-            write_op(op, &mut to);
+            write_op(op, version, &mut to);
         }
         Body::Ops { view, ops } => {
             write_view(*view, &mut to);
-            write_ops(ops, &mut to);
+            write_ops(ops, version, &mut to);
         }
         Body::Ack { view, number } | Body::Stable { view, number } => {
             write_view(*view, &mut to);
@@ -79,21 +84,25 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, Malformed> {
     let kind = from.u16()?;
     let session = from.u32()?;
     let number = from.u64()?;
-    let body = match kind {
+    let version = kind / LATER + 1;
+    if version > Settings::VERSION {
+        return Err(Malformed);
+    }
+    let body = match kind % LATER {
         1 => Body::Hello(Box::new(read_hello(&mut from)?)),
         2 => Body::Beat(read_beat(&mut from)?),
         3 => Body::Propose(read_view(&mut from)?),
         4 => Body::Refuse { epoch: from.u64()? },
-        5 => Body::Report(Box::new(read_report(&mut from)?)),
+        5 => Body::Report(Box::new(read_report(&mut from, version)?)),
         6 => Body::Fetch(read_view(&mut from)?),
-        7 => Body::State(read_view(&mut from)?, Box::new(state::read_state(&mut from)?)),
-        8 => Body::Install(Box::new(read_install(&mut from)?)),
+        7 => Body::State(read_view(&mut from)?, Box::new(state::read_state(&mut from, version)?)),
+        8 => Body::Install(Box::new(read_install(&mut from, version)?)),
         9 => Body::Request {
             view: read_view(&mut from)?,
             request: from.u64()?,
-            op: read_op(&mut from)?,
+            op: read_op(&mut from, version)?,
         },
-        10 => Body::Ops { view: read_view(&mut from)?, ops: read_ops(&mut from)? },
+        10 => Body::Ops { view: read_view(&mut from)?, ops: read_ops(&mut from, version)? },
         11 => Body::Ack { view: read_view(&mut from)?, number: from.u64()? },
         12 => Body::Stable { view: read_view(&mut from)?, number: from.u64()? },
         13 => Body::Stream {
@@ -104,6 +113,10 @@ pub fn decode(bytes: &[u8]) -> Result<Packet, Malformed> {
         _ => return Err(Malformed),
     };
     from.end()?;
+    // Each packet has one form.
+    if body.version() != version {
+        return Err(Malformed);
+    }
     Ok(Packet { session, number, body })
 }
 
@@ -113,9 +126,18 @@ pub(super) fn write_life(life: Life, to: &mut Writer) {
 }
 
 pub(super) fn read_life(from: &mut Reader<'_>) -> Result<Life, Malformed> {
-    let life = Life { member: from.u16()?, start: from.u32()? };
+    judged(Life { member: from.u16()?, start: from.u32()? })
+}
+
+fn judged(life: Life) -> Result<Life, Malformed> {
     let known = life.member < EventId::PRIVATE_MEMBERS && life.start >> EventId::START_BITS == 0;
     if known && life.start > 0 { Ok(life) } else { Err(Malformed) }
+}
+
+/// Whose events are numbered: a life, or its events in total order.
+pub(super) fn read_owner(from: &mut Reader<'_>) -> Result<Life, Malformed> {
+    let owner = Life { member: from.u16()?, start: from.u32()? };
+    judged(owner.of()).map(|_| owner)
 }
 
 pub(super) fn write_place(place: Place, to: &mut Writer) {
@@ -124,7 +146,7 @@ pub(super) fn write_place(place: Place, to: &mut Writer) {
 }
 
 pub(super) fn read_place(from: &mut Reader<'_>) -> Result<Place, Malformed> {
-    Ok(Place { owner: read_life(from)?, number: from.u64()? })
+    Ok(Place { owner: read_owner(from)?, number: from.u64()? })
 }
 
 fn write_view(view: ViewId, to: &mut Writer) {
@@ -147,10 +169,13 @@ pub(super) fn write_have(have: &BTreeMap<Life, u64>, to: &mut Writer) {
     }
 }
 
-pub(super) fn read_have(from: &mut Reader<'_>) -> Result<BTreeMap<Life, u64>, Malformed> {
+pub(super) fn read_have(
+    from: &mut Reader<'_>,
+    read: fn(&mut Reader<'_>) -> Result<Life, Malformed>,
+) -> Result<BTreeMap<Life, u64>, Malformed> {
     let mut have = BTreeMap::new();
     for _ in 0..from.u32()? {
-        let life = read_life(from)?;
+        let life = read(from)?;
         if have.insert(life, from.u64()?).is_some() {
             return Err(Malformed);
         }
@@ -224,14 +249,17 @@ pub(super) fn read_roles(from: &mut Reader<'_>) -> Result<Roles, Malformed> {
     if roles.contains(Roles::CREATE) { Err(Malformed) } else { Ok(roles) }
 }
 
-fn write_op(op: &Op, to: &mut Writer) {
+fn write_op(op: &Op, version: u16, to: &mut Writer) {
     match op {
-        Op::Open { name, create, roles } => {
+        Op::Open { name, create, roles, ordered } => {
             to.u8(1);
             write_name(name, to);
             to.u8(u8::from(create.is_some()));
             to.u128(create.map_or(0, |create| create.0));
             to.u8(roles.bits());
+            if version >= 2 {
+                to.u8(u8::from(*ordered));
+            }
         }
         Op::Unlink { name } => {
             to.u8(2);
@@ -248,18 +276,23 @@ fn write_op(op: &Op, to: &mut Writer) {
             to.u128(incarnation.0);
             to.u8(roles.bits());
         }
+        Op::Publish { items } => {
+            to.u8(5);
+            state::write_items(items, to);
+        }
     }
 }
 
-fn read_op(from: &mut Reader<'_>) -> Result<Op, Malformed> {
+fn read_op(from: &mut Reader<'_>, version: u16) -> Result<Op, Malformed> {
     match from.u8()? {
         1 => {
             let (name, creates) = (read_name(from)?, read_flag(from)?);
             let (create, roles) = (Incarnation(from.u128()?), read_roles(from)?);
-            if !creates && create.0 != 0 {
+            let ordered = version >= 2 && read_flag(from)?;
+            if !creates && (create.0 != 0 || ordered) {
                 return Err(Malformed);
             }
-            Ok(Op::Open { name, create: creates.then_some(create), roles })
+            Ok(Op::Open { name, create: creates.then_some(create), roles, ordered })
         }
         2 => Ok(Op::Unlink { name: read_name(from)? }),
         3 => {
@@ -267,30 +300,31 @@ fn read_op(from: &mut Reader<'_>) -> Result<Op, Malformed> {
             Ok(Op::Clear { incarnation, id, place: read_place(from)? })
         }
         4 => Ok(Op::Roles { incarnation: Incarnation(from.u128()?), roles: read_roles(from)? }),
+        5 if version >= 2 => Ok(Op::Publish { items: state::read_items(from)? }),
         _ => Err(Malformed),
     }
 }
 
-fn write_ops(ops: &[Ordered], to: &mut Writer) {
+fn write_ops(ops: &[Ordered], version: u16, to: &mut Writer) {
     to.u32(ops.len() as u32);
     for ordered in ops {
         to.u64(ordered.number);
         write_life(ordered.origin, to);
         to.u64(ordered.request);
-        write_op(&ordered.op, to);
+        write_op(&ordered.op, version, to);
     }
 }
 
-fn read_ops(from: &mut Reader<'_>) -> Result<Vec<Ordered>, Malformed> {
+fn read_ops(from: &mut Reader<'_>, version: u16) -> Result<Vec<Ordered>, Malformed> {
     let mut ops = Vec::new();
     for _ in 0..from.u32()? {
         let (number, origin, request) = (from.u64()?, read_life(from)?, from.u64()?);
-        ops.push(Ordered { number, origin, request, op: read_op(from)? });
+        ops.push(Ordered { number, origin, request, op: read_op(from, version)? });
     }
     Ok(ops)
 }
 
-fn write_report(report: &Report, to: &mut Writer) {
+fn write_report(report: &Report, version: u16, to: &mut Writer) {
     write_view(report.view, to);
     to.u8(u8::from(report.prior.is_some()));
     write_view(report.prior.unwrap_or(report.view), to);
@@ -298,11 +332,11 @@ fn write_report(report: &Report, to: &mut Writer) {
         to.u8(u8::from(flag));
     }
     to.u64(report.applied);
-    write_ops(&report.suffix, to);
+    write_ops(&report.suffix, version, to);
     write_have(&report.have, to);
 }
 
-fn read_report(from: &mut Reader<'_>) -> Result<Report, Malformed> {
+fn read_report(from: &mut Reader<'_>, version: u16) -> Result<Report, Malformed> {
     let (view, has_prior, prior) = (read_view(from)?, read_flag(from)?, read_view(from)?);
     if !has_prior && prior != view {
         return Err(Malformed);
@@ -314,13 +348,16 @@ fn read_report(from: &mut Reader<'_>) -> Result<Report, Malformed> {
         empty: read_flag(from)?,
         serving: read_flag(from)?,
         applied: from.u64()?,
-        suffix: read_ops(from)?,
-        have: read_have(from)?,
+        suffix: read_ops(from, version)?,
+        have: read_have(from, read_owner)?,
     })
 }
 
-fn write_install(install: &Install, to: &mut Writer) {
+fn write_install(install: &Install, version: u16, to: &mut Writer) {
     write_view(install.view, to);
+    if version >= 2 {
+        to.u16(install.version);
+    }
     to.u8(u8::from(install.serve));
     to.u8(u8::from(install.void));
     to.u32(install.members.len() as u32);
@@ -331,10 +368,10 @@ fn write_install(install: &Install, to: &mut Writer) {
         write_view(*prior, to);
     }
     to.u64(install.base);
-    write_ops(&install.missing, to);
+    write_ops(&install.missing, version, to);
     to.u8(u8::from(install.directory.is_some()));
     if let Some(directory) = &install.directory {
-        state::write_directory(directory, to);
+        state::write_directory(directory, version, to);
     }
     to.u32(install.removed.len() as u32);
     install.removed.iter().for_each(|place| write_place(*place, to));
@@ -347,8 +384,13 @@ fn write_install(install: &Install, to: &mut Writer) {
     }
 }
 
-fn read_install(from: &mut Reader<'_>) -> Result<Install, Malformed> {
-    let (view, serve, void) = (read_view(from)?, read_flag(from)?, read_flag(from)?);
+fn read_install(from: &mut Reader<'_>, form: u16) -> Result<Install, Malformed> {
+    let view = read_view(from)?;
+    let version = if form >= 2 { from.u16()? } else { 1 };
+    let (serve, void) = (read_flag(from)?, read_flag(from)?);
+    if version == 0 || version > Settings::VERSION {
+        return Err(Malformed);
+    }
     let mut members = BTreeSet::new();
     for _ in 0..from.u32()? {
         if !members.insert(read_life(from)?) {
@@ -365,16 +407,17 @@ fn read_install(from: &mut Reader<'_>) -> Result<Install, Malformed> {
     if base == 0 {
         return Err(Malformed);
     }
-    let missing = read_ops(from)?;
+    let missing = read_ops(from, form)?;
     let has_directory = read_flag(from)?;
-    let directory = if has_directory { Some(Box::new(state::read_directory(from)?)) } else { None };
+    let directory =
+        if has_directory { Some(Box::new(state::read_directory(from, form)?)) } else { None };
     let mut removed = Vec::new();
     for _ in 0..from.u32()? {
         removed.push(read_place(from)?);
     }
     let mut plan = Vec::new();
     for _ in 0..from.u32()? {
-        let (owner, holder, to) = (read_life(from)?, read_life(from)?, read_life(from)?);
+        let (owner, holder, to) = (read_owner(from)?, read_life(from)?, read_life(from)?);
         let after = from.u64()?;
         // One above it is counted.
         if after == u64::MAX {
@@ -382,5 +425,17 @@ fn read_install(from: &mut Reader<'_>) -> Result<Install, Malformed> {
         }
         plan.push(Forward { owner, holder, to, after });
     }
-    Ok(Install { view, serve, members, priors, base, missing, directory, void, removed, plan })
+    Ok(Install {
+        view,
+        version,
+        serve,
+        members,
+        priors,
+        base,
+        missing,
+        directory,
+        void,
+        removed,
+        plan,
+    })
 }

@@ -2,8 +2,8 @@
 
 use super::bytes::{Malformed, Reader, Writer};
 use super::peer::{
-    read_have, read_life, read_name, read_place, read_roles, write_have, write_life, write_name,
-    write_place,
+    read_have, read_life, read_name, read_owner, read_place, read_roles, write_have, write_life,
+    write_name, write_place,
 };
 use super::values::{read_flag, read_record, write_record};
 use crate::evt::cluster::{Directory, Dot, Entry, Item, State, Stream};
@@ -11,12 +11,15 @@ use crate::evt::{AttributesRef, EventId, Incarnation, Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-pub(super) fn write_directory(directory: &Directory, to: &mut Writer) {
+pub(super) fn write_directory(directory: &Directory, version: u16, to: &mut Writer) {
     write_have(directory.covered(), to);
     to.u32(directory.entries().len() as u32);
     for entry in directory.entries().values() {
         write_name(&entry.name, to);
         to.u8(u8::from(entry.linked));
+        if version >= 2 {
+            to.u8(u8::from(entry.ordered));
+        }
         to.u64(entry.touched);
         to.u16(entry.lives.len() as u16);
         for (life, dot) in &entry.lives {
@@ -32,11 +35,13 @@ pub(super) fn write_directory(directory: &Directory, to: &mut Writer) {
     }
 }
 
-pub(super) fn read_directory(from: &mut Reader<'_>) -> Result<Directory, Malformed> {
-    let covered = read_have(from)?;
+pub(super) fn read_directory(from: &mut Reader<'_>, version: u16) -> Result<Directory, Malformed> {
+    let covered = read_have(from, read_life)?;
     let mut entries = Vec::new();
     for _ in 0..from.u32()? {
-        let (name, linked, touched) = (read_name(from)?, read_flag(from)?, from.u64()?);
+        let (name, linked) = (read_name(from)?, read_flag(from)?);
+        let ordered = version >= 2 && read_flag(from)?;
+        let touched = from.u64()?;
         let mut lives = BTreeMap::new();
         for _ in 0..from.u16()? {
             let life = Incarnation(from.u128()?);
@@ -53,13 +58,13 @@ pub(super) fn read_directory(from: &mut Reader<'_>) -> Result<Directory, Malform
                 return Err(Malformed);
             }
         }
-        entries.push(Entry { name, linked, lives, roles, touched });
+        entries.push(Entry { name, linked, ordered, lives, roles, touched });
     }
     Directory::from_parts(entries, covered).ok_or(Malformed)
 }
 
-pub(super) fn write_state(state: &State, to: &mut Writer) {
-    write_directory(&state.directory, to);
+pub(super) fn write_state(state: &State, version: u16, to: &mut Writer) {
+    write_directory(&state.directory, version, to);
     write_have(&state.have, to);
     to.u32(state.live.len() as u32);
     for (place, incarnation) in &state.live {
@@ -70,9 +75,9 @@ pub(super) fn write_state(state: &State, to: &mut Writer) {
     state.ahead.iter().for_each(|place| write_place(*place, to));
 }
 
-pub(super) fn read_state(from: &mut Reader<'_>) -> Result<State, Malformed> {
-    let directory = read_directory(from)?;
-    let have = read_have(from)?;
+pub(super) fn read_state(from: &mut Reader<'_>, version: u16) -> Result<State, Malformed> {
+    let directory = read_directory(from, version)?;
+    let have = read_have(from, read_owner)?;
     let mut live = BTreeMap::new();
     for _ in 0..from.u32()? {
         let place = read_place(from)?;
@@ -112,6 +117,19 @@ fn read_item(from: &mut Reader<'_>) -> Result<Item, Malformed> {
     Ok(Item { incarnation, place, deadline, record: Rc::new(record) })
 }
 
+pub(super) fn write_items(items: &[Item], to: &mut Writer) {
+    to.u32(items.len() as u32);
+    items.iter().for_each(|item| write_item(item, to));
+}
+
+pub(super) fn read_items(from: &mut Reader<'_>) -> Result<Vec<Item>, Malformed> {
+    let mut items = Vec::new();
+    for _ in 0..from.u32()? {
+        items.push(read_item(from)?);
+    }
+    Ok(items)
+}
+
 fn write_channels(channels: &[Incarnation], to: &mut Writer) {
     to.u32(channels.len() as u32);
     channels.iter().for_each(|channel| to.u128(channel.0));
@@ -133,8 +151,7 @@ pub(super) fn write_stream(stream: &Stream, to: &mut Writer) {
         }
         Stream::Items(items) => {
             to.u8(2);
-            to.u32(items.len() as u32);
-            items.iter().for_each(|item| write_item(item, to));
+            write_items(items, to);
         }
         Stream::CaughtUp => to.u8(3),
         Stream::Forwarded { owner, upto } => {
@@ -161,15 +178,9 @@ pub(super) fn write_stream(stream: &Stream, to: &mut Writer) {
 pub(super) fn read_stream(from: &mut Reader<'_>) -> Result<Stream, Malformed> {
     Ok(match from.u8()? {
         1 => Stream::Began { missed: read_channels(from)? },
-        2 => {
-            let mut items = Vec::new();
-            for _ in 0..from.u32()? {
-                items.push(read_item(from)?);
-            }
-            Stream::Items(items)
-        }
+        2 => Stream::Items(read_items(from)?),
         3 => Stream::CaughtUp,
-        4 => Stream::Forwarded { owner: read_life(from)?, upto: from.u64()? },
+        4 => Stream::Forwarded { owner: read_owner(from)?, upto: from.u64()? },
         5 => Stream::Lost(read_channels(from)?),
         6 => Stream::Goodbye,
         7 => Stream::Probe { id: EventId(from.u64()?) },

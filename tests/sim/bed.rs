@@ -1,22 +1,19 @@
-//! The simulated cluster: machines, time, and what programs and faults do.
+//! The simulated cluster: machines, time and faults.
 
 use crate::Dice;
-use crate::desk::{Event, Ids, identity};
-use crate::ledger::{LIBRARY, Ledger, Open, Program, Sent};
+use crate::desk::Ids;
+use crate::ledger::{Ledger, Program};
 use crate::machine::{Machine, Saved};
-use SaEvt::evt::cluster::{Answer, Ask, Plant, Roles, Settings};
-use SaEvt::evt::node::{Publication, Target};
-use SaEvt::evt::{
-    Attributes, Error, EventId, Filter, FilterKind, Filters, InstanceNo, Limits, Name, OpenFlags,
-    Priority, Span, SubscriptionNo,
-};
+use SaEvt::evt::cluster::{Ask, Plant, Settings, Travels};
+use SaEvt::evt::{Error, Limits, Name, Span};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::{Behaviour, Net};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const HANG: u64 = 600 * MS;
 pub(crate) const ALONE: u64 = 400 * MS;
+pub(crate) const PATIENCE: u64 = 200 * MS;
 
 /// A request under way.
 #[derive(Debug, Clone)]
@@ -25,11 +22,11 @@ pub(crate) struct Asked {
     pub(crate) ask: Ask,
     /// Nothing else about the name was under way when it was asked, and how often the name had been
     /// asked about then.
-    alone: bool,
-    age: u64,
+    pub(crate) alone: bool,
+    pub(crate) age: u64,
     /// What the answer must be, if nothing else has been asked about the name since, and nothing
     /// broke: the count of that.
-    expects: Option<(Result<(), Error>, u64)>,
+    pub(crate) expects: Option<(Result<(), Error>, u64)>,
 }
 
 /// What was answered.
@@ -48,14 +45,14 @@ pub(crate) struct Bed {
     pub(crate) programs: Vec<(Program, Ids)>,
     pub(crate) ledger: Ledger,
     pub(crate) settings: Settings,
-    limits: Limits,
-    window: usize,
-    tickets: BTreeMap<(usize, u64, u64), Asked>,
+    pub(crate) limits: Limits,
+    pub(crate) window: usize,
+    pub(crate) tickets: BTreeMap<(usize, u64, u64), Asked>,
     pub(crate) answered: Vec<Answered>,
-    instances: u32,
-    serial: u64,
+    pub(crate) instances: u32,
+    pub(crate) serial: u64,
     /// How often each name was asked about: of answers that rest on it, it is the age.
-    touched: BTreeMap<Name, u64>,
+    pub(crate) touched: BTreeMap<Name, u64>,
     pub(crate) faults: u64,
     pub(crate) delay_max: u64,
     /// Half of the longest round trip of a session's first words.
@@ -63,6 +60,7 @@ pub(crate) struct Bed {
     /// The longest that a machine was stopped: a round trip takes so long then.
     pub(crate) stop_max: u64,
     clocks: Vec<u64>,
+    pub(crate) old: Vec<usize>,
 }
 
 pub(crate) fn name(number: usize) -> Name {
@@ -70,7 +68,7 @@ pub(crate) fn name(number: usize) -> Name {
 }
 
 /// What a bed is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shape {
     pub(crate) members: usize,
     pub(crate) behaviour: Behaviour,
@@ -78,6 +76,9 @@ pub(crate) struct Shape {
     pub(crate) queue_events: u64,
     pub(crate) peer_queue: u64,
     pub(crate) plant: Option<Plant>,
+    pub(crate) travels: Travels,
+    /// Machines that speak the version before this one only.
+    pub(crate) old: Vec<usize>,
 }
 
 impl Default for Shape {
@@ -90,8 +91,16 @@ impl Default for Shape {
             message_bytes_max: 60_000,
             order: Order::Publisher,
         };
-        let (members, window) = (3, 100);
-        Self { members, behaviour, window, queue_events: 1000, peer_queue: 1 << 20, plant: None }
+        Self {
+            members: 3,
+            behaviour,
+            window: 100,
+            queue_events: 1000,
+            peer_queue: 1 << 20,
+            plant: None,
+            travels: Travels::default(),
+            old: Vec::new(),
+        }
     }
 }
 
@@ -114,6 +123,8 @@ impl Bed {
             peer_queue_bytes_max: shape.peer_queue,
             batch_bytes_max: shape.peer_queue / 8,
             plant: shape.plant,
+            travels: shape.travels,
+            patience: Span(PATIENCE),
             ..Settings::new(&limits)
         };
         let mut dice = Dice(seed ^ 0x5eed);
@@ -140,6 +151,7 @@ impl Bed {
             half_trip_max: half_trip_max(&shape.behaviour),
             stop_max: 0,
             clocks,
+            old: shape.old,
         };
         bed.machines.resize_with(members, || None);
         bed
@@ -159,7 +171,9 @@ impl Bed {
         self.starts[at] += 1;
         let saved = std::mem::take(&mut self.saved[at]);
         let (member, start) = (at as u16 + 1, self.starts[at]);
-        let means = (self.limits.clone(), self.settings.clone(), self.window);
+        let version = Settings::VERSION - u16::from(self.old.contains(&at));
+        let settings = Settings { version, ..self.settings.clone() };
+        let means = (self.limits.clone(), settings, self.window);
         let clock = (self.now, self.clocks[at]);
         self.machines[at] = Some(Machine::start(&self.net, member, start, clock, means, saved));
     }
@@ -196,280 +210,35 @@ impl Bed {
         self.machines[at].as_mut().expect("a machine that is up")
     }
 
+    fn work_all(&mut self) {
+        for at in 0..self.machines.len() {
+            if self.is_up(at) {
+                let now = self.now;
+                self.machine(at).work(now);
+                self.hear_answers(at);
+            }
+        }
+    }
+
     /// Lets time pass.
     pub(crate) fn run(&mut self, time: u64) {
         let end = self.now + time;
+        // What programs have just done goes on its way now.
+        self.work_all();
         loop {
             let due = self.machines.iter().flatten().map(Machine::next).min();
-            let next = due.into_iter().chain(self.net.next()).min().unwrap_or(end);
+            let heard = (0..self.machines.len())
+                .any(|at| self.is_up(at) && self.net.is_heard(at as u32 + 1))
+                .then_some(self.now);
+            let next = due.into_iter().chain(self.net.next()).chain(heard).min().unwrap_or(end);
             self.now = next.max(self.now).min(end);
             self.net.advance(self.now);
-            for at in 0..self.machines.len() {
-                if self.is_up(at) {
-                    let now = self.now;
-                    self.machine(at).work(now);
-                    self.hear_answers(at);
-                }
-            }
+            self.work_all();
             if self.now >= end {
                 return;
             }
             // Something may be due at this very moment again; time goes on all the same.
             self.now += 1000;
-        }
-    }
-
-    pub(crate) fn connect(&mut self, at: usize) -> Program {
-        let machine = self.machine(at);
-        let process = machine.node.connect(identity(0)).unwrap();
-        machine.node.library_open(process, LIBRARY).unwrap();
-        let ids = Ids::new(&mut machine.node, process);
-        let program = Program { machine: at, incarnation: machine.incarnation, process };
-        self.programs.push((program, ids));
-        program
-    }
-
-    /// A program ends.
-    pub(crate) fn disconnect(&mut self, program: Program) {
-        let now = self.now;
-        let machine = self.machine(program.machine);
-        machine.node.disconnect(program.process);
-        machine.cluster.forget(program.process);
-        machine.inboxes.close(Target { process: program.process, library: LIBRARY });
-        machine.with(now, |cluster, world| cluster.pump(world));
-        self.programs.retain(|(known, _)| *known != program);
-        self.tickets.retain(|_, asked| asked.program != program);
-        for open in self.ledger.opens.iter_mut().filter(|open| open.program == program) {
-            open.alive = false;
-        }
-    }
-
-    fn ask(&mut self, program: Program, ask: Ask, expects: Option<Result<(), Error>>) -> u64 {
-        let about = match &ask {
-            Ask::Open { name, .. } | Ask::Unlink { name } => *name,
-            Ask::Clear { .. } => Name::EMPTY,
-        };
-        let alone = !self.is_under_way(&about);
-        let asked_name = match &ask {
-            Ask::Open { name, flags, .. } if flags.contains(OpenFlags::CREATE) => Some(*name),
-            Ask::Unlink { name } => Some(*name),
-            _ => None,
-        };
-        if let Some(name) = asked_name {
-            *self.touched.entry(name).or_default() += 1;
-        }
-        let age = self.age(&about);
-        let expects = expects.map(|expected| (expected, age));
-        let now = self.now;
-        let machine = self.machine(program.machine);
-        let incarnation = machine.incarnation;
-        let ticket = machine.ask(ask.clone(), now);
-        let asked = Asked { program, ask, alone, age, expects };
-        self.tickets.insert((program.machine, incarnation, ticket), asked);
-        self.hear_answers(program.machine);
-        ticket
-    }
-
-    fn is_under_way(&self, name: &Name) -> bool {
-        self.tickets.values().any(|asked| match &asked.ask {
-            Ask::Open { name: of, .. } | Ask::Unlink { name: of } => of == name,
-            Ask::Clear { .. } => false,
-        })
-    }
-
-    /// Whether an answer is the last word about a name: nothing else was, is or has been under way.
-    pub(crate) fn is_last_word(&self, name: &Name, asked: &Asked) -> bool {
-        asked.alone && asked.age == self.age(name)
-    }
-
-    fn age(&self, name: &Name) -> u64 {
-        self.touched.get(name).copied().unwrap_or(0) << 32 | self.faults
-    }
-
-    pub(crate) fn open(
-        &mut self,
-        program: Program,
-        name: Name,
-        flags: OpenFlags,
-        expects: Option<Result<(), Error>>,
-    ) {
-        self.instances += 1;
-        let instance = InstanceNo::new(self.instances % 60_000, self.instances);
-        let process = program.process;
-        let names_are_dns = true;
-        let ask = Ask::Open { process, library: LIBRARY, instance, name, flags, names_are_dns };
-        self.ask(program, ask, expects);
-    }
-
-    pub(crate) fn unlink(&mut self, program: Program, name: Name) {
-        self.ask(program, Ask::Unlink { name }, None);
-    }
-
-    pub(crate) fn clear(&mut self, at: usize, id: EventId) {
-        let (program, instance) = (self.ledger.opens[at].program, self.ledger.opens[at].number);
-        if let Some(sent) = self.ledger.sent.get_mut(&id) {
-            sent.clear_asked = true;
-        }
-        let ask = Ask::Clear { process: program.process, instance, id };
-        self.ask(program, ask, None);
-    }
-
-    fn hear_answers(&mut self, at: usize) {
-        let machine = self.machine(at);
-        let incarnation = machine.incarnation;
-        for Answer { ticket, outcome } in machine.answers() {
-            let Some(asked) = self.tickets.remove(&(at, incarnation, ticket.0)) else { continue };
-            if let (Ask::Open { instance, flags, .. }, Ok(Some(channel))) = (&asked.ask, outcome) {
-                self.ledger.opens.push(Open::new(asked.program, *instance, channel, *flags));
-            }
-            let outcome = outcome.map(|_| ());
-            if let (Some((expected, age)), Ask::Open { name, .. }) = (asked.expects, &asked.ask)
-                && age == self.age(name)
-            {
-                assert_eq!(outcome, expected, "what was answered is visible everywhere: {asked:?}");
-            }
-            self.answered.push(Answered { asked, outcome });
-        }
-    }
-
-    pub(crate) fn close(&mut self, at: usize) {
-        let (program, number) = (self.ledger.opens[at].program, self.ledger.opens[at].number);
-        self.ledger.opens[at].alive = false;
-        let now = self.now;
-        let machine = self.machine(program.machine);
-        machine.node.channel_close(program.process, number);
-        machine.with(now, |cluster, world| cluster.pump(world));
-    }
-
-    pub(crate) fn subscribe(&mut self, at: usize, word: Option<usize>) {
-        let open = &self.ledger.opens[at];
-        let (program, number, channel) = (open.program, open.number, open.channel);
-        let next = open.subscriptions.keys().map(|number| number.0 + 1).max().unwrap_or(0);
-        let filter =
-            word.map(|word| Filter { kind: FilterKind::Exact, bytes: vec![b'a' + word as u8] });
-        let filters = Filters(filter.into_iter().collect());
-        let sent: Vec<EventId> = self.ledger.sent.keys().copied().collect();
-        let now = self.now;
-        let machine = self.machine(program.machine);
-        let stored = sent.into_iter().filter(|id| machine.node.retained(channel, *id).is_some());
-        let stored: BTreeSet<EventId> = stored.collect();
-        let (local, inboxes) = (machine.time(now), &mut machine.inboxes);
-        let subscription = SubscriptionNo(next);
-        machine
-            .node
-            .subscribe(program.process, number, subscription, filters, local, inboxes)
-            .unwrap();
-        let open = &mut self.ledger.opens[at];
-        open.note_stored(stored);
-        open.subscriptions.insert(subscription, word);
-    }
-
-    pub(crate) fn unsubscribe(&mut self, at: usize) {
-        // What is in the window already is the agent's to look through; here it is read first.
-        self.read(self.ledger.opens[at].program, usize::MAX);
-        let open = &mut self.ledger.opens[at];
-        let Some((number, _)) = open.subscriptions.pop_first() else { return };
-        open.note_unsubscribed();
-        let (program, instance) = (open.program, open.number);
-        let machine = self.machine(program.machine);
-        machine.node.unsubscribe(program.process, instance, number).unwrap();
-    }
-
-    pub(crate) fn publish(
-        &mut self,
-        at: usize,
-        word: usize,
-        priority: u8,
-        retention: u64,
-    ) -> EventId {
-        let open = &self.ledger.opens[at];
-        let (program, instance, channel) = (open.program, open.number, open.channel);
-        let ids = &mut self.programs.iter_mut().find(|(known, _)| *known == program).unwrap().1;
-        let id = ids.next();
-        self.serial += 1;
-        let pattern = [b'a' + word as u8];
-        let attributes = Attributes::pack(&Name::EMPTY, [&pattern[..]].into_iter()).unwrap();
-        let data = self.serial.to_le_bytes().repeat(1 + self.serial as usize % 40);
-        let priority = Priority::new(priority).unwrap();
-        let event = Event {
-            subscription: SubscriptionNo(0),
-            id,
-            publish_time: self.serial as i64,
-            retention: Span(retention),
-            left: Span::ZERO,
-            priority,
-            attributes: attributes.packed().to_vec(),
-            data: data.clone(),
-        };
-        let (serial, at) = (self.serial, self.now);
-        let sent = Sent { serial, at, by: program, channel, event, clear_asked: false };
-        self.ledger.sent.insert(id, sent);
-        self.note_owed(id, word);
-        let publication = Publication {
-            instance,
-            id,
-            publish_time: serial as i64,
-            retention: Span(retention),
-            priority,
-            attributes: attributes.packed(),
-            data_bytes: data.len() as u64,
-        };
-        let now = self.now;
-        let machine = self.machine(program.machine);
-        if retention > 0 {
-            machine.node.grant_credit(program.process, 1, 1 << 10);
-        }
-        machine.inboxes.in_flight = data;
-        let (local, inboxes) = (machine.time(now), &mut machine.inboxes);
-        machine.node.publish(program.process, &publication, u32::MAX, local, inboxes).unwrap();
-        machine.with(now, |cluster, world| cluster.pump(world));
-        id
-    }
-
-    /// Who must hear of an event: whoever has a subscription on what its machine knows as the
-    /// channel. Where the publisher dies, only if its channel and machine are known there.
-    fn note_owed(&mut self, id: EventId, word: usize) {
-        let Self { ledger, machines, .. } = self;
-        let Ledger { opens, sent, .. } = ledger;
-        let sent = &sent[&id];
-        let publisher = machines[sent.by.machine].as_ref().unwrap().cluster.own();
-        for open in opens.iter_mut().filter(|open| open.alive && open.wants(word)) {
-            let Some(machine) = &machines[open.program.machine] else { continue };
-            if machine.node.primary(sent.channel) != Some(open.channel) {
-                continue;
-            }
-            let own = open.program.machine == sent.by.machine;
-            let entry = machine.cluster.directory().find(sent.channel);
-            let known =
-                entry.is_some_and(|(_, entry)| entry.has(publisher.member, Roles::PUBLISHER));
-            let near = own || (known && machine.cluster.has_session(publisher));
-            open.owe(id, near);
-        }
-    }
-
-    /// A program reads at most so many events.
-    pub(crate) fn read(&mut self, program: Program, most: usize) {
-        let to = Target { process: program.process, library: LIBRARY };
-        let now = self.now;
-        for _ in 0..most {
-            let machine = self.machine(program.machine);
-            let local = machine.time(now);
-            machine.node.drain(to, local, &mut machine.inboxes);
-            let Some(record) = machine.inboxes.take(to) else { return };
-            let Some(at) = self.ledger.position(program, record.instance) else { continue };
-            match record.event {
-                Some(event) => self.ledger.deliver(at, &event),
-                None => self.ledger.lose(at, now),
-            }
-        }
-    }
-
-    pub(crate) fn read_all(&mut self) {
-        let programs: Vec<Program> = self.programs.iter().map(|(program, _)| *program).collect();
-        for program in programs {
-            if self.is_up(program.machine) {
-                self.read(program, usize::MAX);
-            }
         }
     }
 }

@@ -33,6 +33,10 @@ pub(crate) struct Open {
     /// was removed, which gives what is queued to others.
     order: Option<BTreeMap<(SubscriptionNo, Program, u8), u64>>,
     pub(crate) lost_at: Option<u64>,
+    /// The channel is in total order.
+    pub(crate) ordered: bool,
+    /// What came live, in order.
+    sequence: Vec<EventId>,
     /// What it must have had, or a lost-event after; if the publisher's machine survives, or in any
     /// case.
     owed: BTreeMap<EventId, bool>,
@@ -65,6 +69,7 @@ impl Open {
         number: InstanceNo,
         channel: Incarnation,
         flags: OpenFlags,
+        ordered: bool,
     ) -> Self {
         Self {
             program,
@@ -78,6 +83,8 @@ impl Open {
             stored_before: None,
             order: Some(BTreeMap::new()),
             lost_at: None,
+            ordered,
+            sequence: Vec::new(),
             owed: BTreeMap::new(),
         }
     }
@@ -142,6 +149,9 @@ impl Ledger {
             return;
         }
         open.owed.remove(&event.id);
+        if live > 0 && replays == 0 && open.order.is_some() {
+            open.sequence.push(event.id);
+        }
         if let Some(order) = &mut open.order {
             let key = (event.subscription, sent.by, event.priority.number());
             let before = order.insert(key, sent.serial).unwrap_or(0);
@@ -157,6 +167,41 @@ impl Ledger {
     pub(crate) fn lose(&mut self, at: usize, now: u64) {
         self.lost_events += 1;
         self.opens[at].lost_at = Some(now);
+    }
+
+    /// Whether some channel is in total order.
+    pub(crate) fn orders(&self) -> bool {
+        self.opens.iter().any(|open| open.ordered)
+    }
+
+    /// All subscribers of a channel in total order had the events of one priority in one order.
+    /// Those of `all` count.
+    pub(crate) fn check_sequences(&self, all: impl Fn(&Sent) -> bool) {
+        let mut by_channel: BTreeMap<(Incarnation, u8), BTreeMap<usize, Vec<EventId>>> =
+            BTreeMap::new();
+        let opens = self.opens.iter().enumerate();
+        for (at, open) in opens.filter(|(_, open)| open.ordered) {
+            for id in &open.sequence {
+                let sent = &self.sent[id];
+                if all(sent) {
+                    let key = (sent.channel, sent.event.priority.number());
+                    by_channel.entry(key).or_default().entry(at).or_default().push(*id);
+                }
+            }
+        }
+        for sequences in by_channel.values() {
+            let all: Vec<_> = sequences.iter().collect();
+            for (at, (one, first)) in all.iter().enumerate() {
+                let places: BTreeMap<EventId, usize> =
+                    first.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+                for (other, second) in &all[at + 1..] {
+                    let common: Vec<usize> =
+                        second.iter().filter_map(|id| places.get(id).copied()).collect();
+                    let (one, other) = (&self.opens[**one], &self.opens[**other]);
+                    assert!(common.is_sorted(), "one order: {one:?} {other:?}");
+                }
+            }
+        }
     }
 
     /// Everything that programs have not had was announced.

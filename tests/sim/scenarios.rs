@@ -163,7 +163,12 @@ fn a_cluster_that_stops_as_a_whole_comes_back_with_what_it_had() {
 
 #[test]
 fn a_start_count_that_was_lost_is_found_again() {
-    let mut bed = bed(5, 3);
+    lost_start(None);
+}
+
+pub(crate) fn lost_start(plant: Option<Plant>) {
+    let mut bed = Bed::new(5, Shape { plant, ..Shape::default() });
+    bed.start_all();
     bed.crash(1, false);
     bed.run(2 * HANG);
     bed.starts[1] = 0;

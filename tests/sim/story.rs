@@ -3,7 +3,7 @@
 use crate::Dice;
 use crate::bed::{ALONE, Bed, HANG, MS, Shape, name};
 use crate::ledger::Program;
-use SaEvt::evt::cluster::{Ask, Plant};
+use SaEvt::evt::cluster::{Ask, Ordering, Plant, Remote, Travel, Travels};
 use SaEvt::evt::{Error, OpenFlags, Priority};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::Behaviour;
@@ -31,14 +31,27 @@ fn shape(dice: &mut Dice, plant: Option<Plant>) -> Shape {
         message_bytes_max: *dice.pick(&[64, 500, 60_000]),
         order: *dice.pick(&[Order::Publisher, Order::Publisher, Order::Total]),
     };
-    Shape {
-        members: *dice.pick(&[2, 2, 3, 3, 3, 4, 5]),
-        behaviour,
-        window: *dice.pick(&[3, 20, 1000]),
-        queue_events: *dice.pick(&[5, 1000, 1000]),
-        peer_queue: *dice.pick(&[2000, 20_000, 1 << 20]),
-        plant,
-    }
+    let members = *dice.pick(&[2, 2, 3, 3, 3, 4, 5]);
+    let window = *dice.pick(&[3, 20, 1000]);
+    let queue_events = *dice.pick(&[5, 1000, 1000]);
+    let peer_queue = *dice.pick(&[2000, 20_000, 1 << 20]);
+    // In a cluster that is being upgraded nothing new is used.
+    let mixed = dice.roll(4) == 0;
+    let old = (0..members).filter(|_| mixed && dice.roll(2) == 0).collect();
+    let travels = travels(dice, mixed);
+    Shape { members, behaviour, window, queue_events, peer_queue, plant, travels, old }
+}
+
+/// Publishers of some names wait for slow members, events of some are in total order.
+fn travels(dice: &mut Dice, mixed: bool) -> Travels {
+    let remotes = [Remote::Drop, Remote::Backpressure];
+    let orderings = [Ordering::Publisher, Ordering::Total];
+    let number = if mixed { 1 } else { 2 };
+    let some = ["safChnl=c0", "safChnl=c1*", "safChnl=c2"].map(|name| {
+        let (remote, ordering) = (*dice.pick(&remotes), *dice.pick(&orderings[..number]));
+        (name.as_bytes().to_vec(), Travel { remote, ordering })
+    });
+    Travels { all: Travel::default(), some: some.to_vec() }
 }
 
 impl Story {
@@ -181,6 +194,12 @@ impl Story {
             let word = self.dice.roll(WORDS) as usize;
             let priority = self.dice.roll(Priority::LEVELS as u64) as u8;
             let retention = if self.dice.roll(4) == 0 { self.retention } else { 0 };
+            // See "Known limits": what is retained in total order, and splits.
+            let ordered = self.bed.ledger.opens[at].ordered && self.with_faults;
+            let retention = if ordered { 0 } else { retention };
+            if self.bed.is_held(at, priority) {
+                return;
+            }
             self.bed.publish(at, word, priority, retention);
         }
     }

@@ -78,13 +78,31 @@ impl Cluster {
         }
         let all = |proposal: &Proposal| proposal.states.len() == proposal.fetching.len();
         if let Some(proposal) = self.proposal.take_if(|proposal| all(proposal)) {
-            self.begin(proposal, &groups, world);
+            match self.common_version(&proposal) {
+                Some(version) => self.begin(proposal, &groups, version, world),
+                // Who cannot take part is left out the next time.
+                None => self.must_order = true,
+            }
         }
     }
 
-    fn begin(&mut self, proposal: Proposal, groups: &[Group], world: &mut World<'_>) {
-        let union = self.unite(&proposal, groups);
-        let plan = self.plan(&proposal);
+    /// The version of the messages that the view is to use: where there are channels in total order
+    /// already, that of its members, which must know of it; else that of all members ever met,
+    /// so that those can come back.
+    fn common_version(&self, proposal: &Proposal) -> Option<u16> {
+        let ordering = self.is_ordering()
+            || proposal.states.values().any(|state| state.directory.has_ordered());
+        let inside = |member: &u16| proposal.members.iter().any(|life| life.member == *member);
+        let counted = self.versions.iter().filter(|(member, _)| !ordering || inside(member));
+        let common = counted.map(|(_, version)| *version).fold(self.settings.version, u16::min);
+        (!ordering || common >= 2).then_some(common)
+    }
+
+    fn begin(&mut self, proposal: Proposal, groups: &[Group], version: u16, world: &mut World<'_>) {
+        let union = self.unite(&proposal, groups, version);
+        let mut told = proposal.reports.values().flat_map(|report| report.have.keys());
+        let in_order = union.directory.has_ordered() || told.any(|owner| *owner != owner.of());
+        let plan = self.plan(&proposal, in_order);
         let serving = proposal.reports.values().any(|report| report.serving);
         let serve = serving || self.may_serve(proposal.members.len(), world.now);
         self.sequenced += 1;
@@ -97,11 +115,14 @@ impl Cluster {
             let directory = (!union.same.contains(life)).then(|| Box::new(union.directory.clone()));
             let install = Install {
                 view: proposal.view,
+                version,
                 serve,
                 members: proposal.members.clone(),
                 priors: priors.clone(),
                 base: self.sequenced,
-                missing: group.map_or_else(Vec::new, |group| missing(&proposal, group, *life)),
+                missing: group
+                    .filter(|_| !self.settings.has(Plant::NoMissing))
+                    .map_or_else(Vec::new, |group| missing(&proposal, group, *life)),
                 directory,
                 void: !union.counted.contains(life),
                 removed: union.removed.clone(),
@@ -121,7 +142,7 @@ impl Cluster {
         }
     }
 
-    fn unite(&self, proposal: &Proposal, groups: &[Group]) -> Union {
+    fn unite(&self, proposal: &Proposal, groups: &[Group], version: u16) -> Union {
         let own = self.state();
         let state = |group: &Group| {
             if group.members.contains(&self.own) {
@@ -133,11 +154,16 @@ impl Cluster {
         let states: Vec<&State> = groups.iter().filter_map(state).collect();
         let keep_all = self.settings.has(Plant::Resurrect);
         let merged = states.iter().map(|state| state.directory.clone());
-        let merged = merged.reduce(|one, other| Directory::merge(&one, &other, keep_all));
-        let directory = merged.unwrap_or_default();
+        let apart = self.settings.has(Plant::KeepApart);
+        let merged = merged.reduce(|one, other| Directory::merge(&one, &other, keep_all, apart));
+        let mut directory = merged.unwrap_or_default();
+        if version >= 2 && proposal.reports.values().all(|report| report.prior.is_none()) {
+            // All start: what is left from before is in the order that is wanted now.
+            directory.set_ordered(|name| self.settings.orders(name));
+        }
         let mut same = BTreeSet::new();
         for (group, state) in groups.iter().zip(&states) {
-            if groups.len() == 1 || directory.is_same(&state.directory) {
+            if directory.is_same(&state.directory) {
                 same.extend(group.members.iter().copied());
             }
         }
@@ -148,7 +174,7 @@ impl Cluster {
 
     /// Who brings the events of lives that are gone to whom. What is retained of a member that is
     /// there comes from itself.
-    fn plan(&self, proposal: &Proposal) -> Vec<Forward> {
+    fn plan(&self, proposal: &Proposal, in_order: bool) -> Vec<Forward> {
         let mut plan = Vec::new();
         if self.settings.has(Plant::NoForward) {
             return plan;
@@ -161,8 +187,20 @@ impl Cluster {
             let most = reports.values().map(have).max().unwrap_or(0);
             let holder = reports.iter().find(|(_, report)| have(report) == most);
             let Some((holder, _)) = holder else { continue };
-            for (to, report) in reports.iter().filter(|(_, report)| have(report) < most) {
+            let lacks = reports.iter().filter(|(_, report)| have(report) < most);
+            // Those of a member that is there come from itself.
+            let there = owner != owner.of() && proposal.members.contains(&owner.of());
+            let lacks = lacks.filter(|(to, _)| !there || **to == owner.of());
+            for (to, report) in lacks {
                 plan.push(Forward { owner, holder: *holder, to: *to, after: have(report) });
+            }
+        }
+        for owner in proposal.members.iter().filter(|_| in_order) {
+            let number = |report: &Report| report.have.get(&owner.in_order()).copied();
+            // Others may have lost some that it has applied, and cannot tell.
+            for (to, report) in reports.iter().filter(|(to, _)| *to != owner) {
+                let after = number(report).unwrap_or(0);
+                plan.push(Forward { owner: owner.in_order(), holder: *owner, to: *to, after });
             }
         }
         plan

@@ -15,6 +15,8 @@ pub struct Entry {
     pub name: Name,
     /// Whether the name leads here.
     pub linked: bool,
+    /// Its events are in total order.
+    pub ordered: bool,
     /// Its numbers, each with the operation that created it.
     pub lives: BTreeMap<Incarnation, Dot>,
     /// Which members publish and subscribe.
@@ -66,6 +68,8 @@ pub enum Effect {
         /// The channel.
         incarnation: Incarnation,
     },
+    /// Events go to their subscribers.
+    Published,
     /// To be cleared from the store of retained events.
     Clear,
     /// There is no linked channel of the name.
@@ -83,6 +87,8 @@ pub struct Directory {
     lives: BTreeMap<Incarnation, Incarnation>,
     names: BTreeMap<Name, Incarnation>,
     covered: BTreeMap<Life, u64>,
+    /// How many channels are in total order.
+    ordered: usize,
 }
 
 impl Directory {
@@ -127,6 +133,26 @@ impl Directory {
         Some((key, self.entries.get(&key)?))
     }
 
+    /// Whether the events of some channel are in total order.
+    #[must_use]
+    pub const fn has_ordered(&self) -> bool {
+        self.ordered > 0
+    }
+
+    /// The first version of the messages in which it can be said.
+    pub(super) const fn version(&self) -> u16 {
+        if self.has_ordered() { 2 } else { 1 }
+    }
+
+    /// Says of each channel whether its events are in total order.
+    pub fn set_ordered(&mut self, ordered: impl Fn(&Name) -> bool) {
+        self.ordered = 0;
+        for entry in self.entries.values_mut() {
+            entry.ordered = ordered(&entry.name);
+            self.ordered += usize::from(entry.ordered);
+        }
+    }
+
     fn covers(&self, dot: Dot) -> bool {
         self.covered.get(&dot.leader).is_some_and(|covered| *covered >= dot.number)
     }
@@ -139,11 +165,13 @@ impl Directory {
         if entry.linked {
             self.names.insert(entry.name, key);
         }
+        self.ordered += usize::from(entry.ordered);
         self.entries.insert(key, entry);
     }
 
     fn remove(&mut self, key: Incarnation) -> Option<Entry> {
         let entry = self.entries.remove(&key)?;
+        self.ordered -= usize::from(entry.ordered);
         for life in entry.lives.keys() {
             self.lives.remove(life);
         }
@@ -157,7 +185,8 @@ impl Directory {
     pub fn seed(&mut self, incarnation: Incarnation, name: Name, dot: Dot) {
         let lives = BTreeMap::from([(incarnation, dot)]);
         self.cover(dot);
-        self.insert(Entry { name, linked: true, lives, roles: BTreeMap::new(), touched: 0 });
+        let roles = BTreeMap::new();
+        self.insert(Entry { name, linked: true, ordered: false, lives, roles, touched: 0 });
     }
 
     fn cover(&mut self, dot: Dot) {
@@ -171,8 +200,9 @@ impl Directory {
         self.cover(dot);
         let member = ordered.origin.member;
         match &ordered.op {
-            Op::Open { name, create, roles } => {
-                self.open(name, *create, (member, *roles), dot, channels_max)
+            Op::Open { name, create, roles, ordered } => {
+                let create = create.map(|create| (create, *ordered));
+                self.open(name, create, (member, *roles), dot, channels_max)
             }
             Op::Unlink { name } => {
                 let Some(key) = self.names.remove(name) else { return Effect::Missing };
@@ -184,6 +214,7 @@ impl Directory {
                 Effect::Unlinked { incarnation: key }
             }
             Op::Clear { .. } => Effect::Clear,
+            Op::Publish { .. } => Effect::Published,
             Op::Roles { incarnation, roles } => {
                 let Some(key) = self.lives.get(incarnation).copied() else {
                     return Effect::Missing;
@@ -201,7 +232,7 @@ impl Directory {
     fn open(
         &mut self,
         name: &Name,
-        create: Option<Incarnation>,
+        create: Option<(Incarnation, bool)>,
         (member, roles): (u16, Roles),
         dot: Dot,
         channels_max: u64,
@@ -214,13 +245,14 @@ impl Directory {
             }
             return Effect::Opened { incarnation: key, created: false };
         }
-        let Some(incarnation) = create else { return Effect::Missing };
+        let Some((incarnation, ordered)) = create else { return Effect::Missing };
         if self.entries.len() as u64 >= channels_max || self.lives.contains_key(&incarnation) {
             return Effect::Full;
         }
         let lives = BTreeMap::from([(incarnation, dot)]);
         let roles = BTreeMap::from([(member, roles)]);
-        let mut entry = Entry { name: *name, linked: true, lives, roles, touched: dot.number };
+        let touched = dot.number;
+        let mut entry = Entry { name: *name, linked: true, ordered, lives, roles, touched };
         entry.roles.retain(|_, roles| !roles.is_empty());
         self.insert(entry);
         Effect::Opened { incarnation, created: true }
@@ -266,9 +298,9 @@ impl Directory {
 
     /// Unites the knowledge of two components. A channel stays linked if both sides have it so,
     /// or the other side has never known it; what is covered and absent was removed, unless
-    /// `keep_all`.
+    /// `keep_all`. Channels of one name become one, unless `apart`: then one of them has the name.
     #[must_use]
-    pub fn merge(one: &Self, other: &Self, keep_all: bool) -> Self {
+    pub fn merge(one: &Self, other: &Self, keep_all: bool, apart: bool) -> Self {
         let mut pool: Vec<Entry> = Vec::new();
         let sides = [(one, other), (other, one)];
         for (own, opposite) in sides {
@@ -288,7 +320,7 @@ impl Directory {
         for entry in pool {
             made.unite(entry);
         }
-        made.unite_names();
+        made.unite_names(apart);
         made
     }
 
@@ -317,18 +349,24 @@ impl Directory {
         for life in entry.lives.keys() {
             self.lives.insert(*life, key);
         }
+        self.ordered += usize::from(entry.ordered);
         self.entries.insert(key, entry);
     }
 
     /// Channels that have one name become one; then names lead to them.
-    fn unite_names(&mut self) {
+    fn unite_names(&mut self, apart: bool) {
         let linked = self.entries.iter().filter(|(_, entry)| entry.linked);
         let mut by_name: BTreeMap<Name, Vec<Incarnation>> = BTreeMap::new();
         for (key, entry) in linked {
             by_name.entry(entry.name).or_default().push(*key);
         }
         for keys in by_name.into_values() {
-            let entries: Vec<Entry> = keys.iter().filter_map(|key| self.remove(*key)).collect();
+            let mut entries: Vec<Entry> = keys.iter().filter_map(|key| self.remove(*key)).collect();
+            if apart {
+                for other in entries.split_off(1) {
+                    self.insert(Entry { linked: false, ..other });
+                }
+            }
             if let Some(entry) = entries.into_iter().reduce(join) {
                 self.insert(entry);
             }
@@ -338,6 +376,7 @@ impl Directory {
 
 fn join(mut one: Entry, other: Entry) -> Entry {
     one.linked &= other.linked;
+    one.ordered &= other.ordered;
     one.lives.extend(other.lives);
     for (member, roles) in other.roles {
         let held = one.roles.entry(member).or_insert(Roles::empty());

@@ -34,6 +34,10 @@ impl Cluster {
         if let Some(directory) = install.directory {
             self.directory = *directory;
         }
+        if install.version < 2 {
+            self.directory.set_ordered(|_| false);
+        }
+        self.carry_over(&install.priors, install.base, world);
         self.reconcile(world);
         for place in &install.removed {
             if let Some((incarnation, id)) = self.retained.at(*place) {
@@ -51,7 +55,9 @@ impl Cluster {
         let others = install.members.iter().filter(|life| **life != self.own);
         let acks: BTreeMap<Life, u64> = others.map(|life| (*life, 0)).collect();
         self.notices.push(Notice::View(install.view, install.members.len()));
-        self.view = Some(View { id: install.view, members: install.members, acks });
+        let (id, version) = (install.view, install.version);
+        self.view = Some(View { id, members: install.members, version, acks });
+        self.must_order = false;
         (self.applied, self.stable) = (install.base, install.base - 1);
         (self.told_stable, self.acked) = (install.base - 1, 0);
         self.suffix.clear();
@@ -71,6 +77,22 @@ impl Cluster {
         self.retry = true;
         self.consider_serving(world.now);
         self.release_all(world);
+    }
+
+    /// Members that there is a session with are gone on without. If they do not come back, because
+    /// others have only noticed first that they are gone, the end of the session is the end of what
+    /// they were known to publish on, which is forgotten now.
+    fn part_with(&mut self, members: &BTreeSet<Life>) {
+        for peer in self.peers.values_mut().filter(|peer| peer.established) {
+            let Some(life) = peer.life else { continue };
+            if members.contains(&life) {
+                peer.published.clear();
+            } else if !self.settings.has(Plant::SilentParting) {
+                let all = self.directory.entries().values();
+                let published = all.filter(|entry| entry.has(life.member, Roles::PUBLISHER));
+                peer.published.extend(published.flat_map(|entry| entry.lives.keys()));
+            }
+        }
     }
 
     /// What is left from before the start is not known to the cluster any more.
@@ -129,7 +151,10 @@ impl Cluster {
                 let own = self.plan.iter().filter(|f| f.holder == self.own && Some(f.to) == to);
                 let retained = &self.retained;
                 peer.flow.tasks.clear();
-                own.for_each(|forward| peer.owe(forward, retained.have_of(forward.owner)));
+                own.for_each(|forward| {
+                    let orders = &self.orders;
+                    peer.owe(forward, orders.upto(forward.owner, self.own, retained));
+                });
             }
         }
         for (life, flow, inside) in ended {
@@ -147,30 +172,17 @@ impl Cluster {
             return;
         }
         let behind = flow.behind.iter().map(|item| item.incarnation);
-        let missed = flow.lost.into_iter().chain(behind).chain(flow.sent_on).collect();
+        let ordered = self.orders.in_flight();
+        let missed =
+            flow.lost.into_iter().chain(behind).chain(flow.sent_on).chain(ordered).collect();
         let published = world.node.published();
         self.away.insert(life, Away { published, unsure: missed });
-    }
-
-    /// Members that there is a session with are gone on without. If they do not come back, because
-    /// others have only noticed first that they are gone, the end of the session is the end of what
-    /// they were known to publish on, which is forgotten now.
-    fn part_with(&mut self, members: &BTreeSet<Life>) {
-        for peer in self.peers.values_mut().filter(|peer| peer.established) {
-            let Some(life) = peer.life else { continue };
-            if members.contains(&life) {
-                peer.published.clear();
-            } else {
-                let all = self.directory.entries().values();
-                let published = all.filter(|entry| entry.has(life.member, Roles::PUBLISHER));
-                peer.published.extend(published.flat_map(|entry| entry.lives.keys()));
-            }
-        }
     }
 
     /// Looks at all channels whether others want what is published on them, and whether they know
     /// what is done on them here.
     fn note_all_roles(&mut self, world: &mut World<'_>) {
+        self.patient.clear();
         let keys: Vec<Incarnation> = self.directory.entries().keys().copied().collect();
         for key in keys {
             self.note_wanted(key, world);

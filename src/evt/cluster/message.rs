@@ -24,6 +24,38 @@ pub struct Life {
     pub start: u32,
 }
 
+impl Life {
+    /// Marks whose events are in total order.
+    const IN_ORDER: u16 = 0x8000;
+
+    /// As whose the events of this life that are in total order are numbered: apart from the others,
+    /// since they come another way. Since version 2.
+    #[must_use]
+    pub const fn in_order(self) -> Self {
+        Self { member: self.member | Self::IN_ORDER, start: self.start }
+    }
+
+    /// Whose events they are, whether or not they are in total order.
+    #[must_use]
+    pub const fn of(self) -> Self {
+        Self { member: self.member & !Self::IN_ORDER, start: self.start }
+    }
+
+    const fn version(self) -> u16 {
+        if self.member & Self::IN_ORDER == 0 { 1 } else { 2 }
+    }
+}
+
+impl Place {
+    /// The first place of an event in total order.
+    pub(super) const FIRST_IN_ORDER: Self =
+        Self { owner: Life { member: Life::IN_ORDER, start: 0 }, number: 0 };
+
+    const fn version(&self) -> u16 {
+        self.owner.version()
+    }
+}
+
 /// A set of members that agree on one order of operations, and who gives that order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ViewId {
@@ -62,6 +94,8 @@ pub enum Op {
         create: Option<Incarnation>,
         /// The roles that come to those the node has.
         roles: Roles,
+        /// If it is created, its events are in total order. Since version 2.
+        ordered: bool,
     },
     /// The name is taken from its channel.
     Unlink {
@@ -84,6 +118,37 @@ pub enum Op {
         /// All its roles.
         roles: Roles,
     },
+    /// Events of the asking node on channels in total order, or on what were such when they were
+    /// published. Since version 2.
+    Publish {
+        /// The events.
+        items: Vec<Item>,
+    },
+}
+
+impl Op {
+    /// The first version of the messages that has it.
+    #[must_use]
+    pub const fn version(&self) -> u16 {
+        match self {
+            Self::Publish { .. } | Self::Open { ordered: true, .. } => 2,
+            Self::Clear { place, .. } => place.version(),
+            _ => 1,
+        }
+    }
+
+    /// What comes nearest to it in version 1, where there is nobody any more whom it concerns.
+    pub(super) fn plain(&self) -> Self {
+        match self {
+            Self::Publish { .. } | Self::Clear { .. } if self.version() > 1 => {
+                Self::Roles { incarnation: Incarnation(0), roles: Roles::empty() }
+            }
+            Self::Open { name, create, roles, .. } => {
+                Self::Open { name: *name, create: *create, roles: *roles, ordered: false }
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 /// An operation in its place.
@@ -189,6 +254,8 @@ pub struct Forward {
 pub struct Install {
     /// Which.
     pub view: ViewId,
+    /// The version of the messages that all members speak, as far as is used.
+    pub version: u16,
     /// Programs may be served.
     pub serve: bool,
     /// All members.
@@ -330,6 +397,64 @@ pub enum Body {
         /// What it is.
         stream: Stream,
     },
+}
+
+fn version_of(ops: &[Ordered]) -> u16 {
+    ops.iter().map(|ordered| ordered.op.version()).max().unwrap_or(1)
+}
+
+/// The highest of the versions in which parts of something can be said.
+fn highest(all: impl Iterator<Item = u16>) -> u16 {
+    all.max().unwrap_or(1)
+}
+
+impl State {
+    fn version(&self) -> u16 {
+        let places = self.live.keys().chain(&self.ahead).map(Place::version);
+        let owners = self.have.keys().map(|owner| owner.version());
+        highest(places.chain(owners).chain([self.directory.version()]))
+    }
+}
+
+impl Install {
+    fn version(&self) -> u16 {
+        let removed = self.removed.iter().map(Place::version);
+        let plan = self.plan.iter().map(|forward| forward.owner.version());
+        let directory = self.directory.as_ref().map(|directory| directory.version());
+        let rest = [self.version, version_of(&self.missing)];
+        highest(removed.chain(plan).chain(directory).chain(rest))
+    }
+}
+
+impl Stream {
+    fn version(&self) -> u16 {
+        match self {
+            Self::Items(items) => {
+                highest(items.iter().filter_map(|item| item.place).map(|place| place.version()))
+            }
+            Self::Forwarded { owner, .. } => owner.version(),
+            _ => 1,
+        }
+    }
+}
+
+impl Body {
+    /// The first version of the messages in which this can be said.
+    #[must_use]
+    pub fn version(&self) -> u16 {
+        match self {
+            Self::Report(report) => {
+                let owners = report.have.keys().map(|owner| owner.version());
+                highest(owners.chain([version_of(&report.suffix)]))
+            }
+            Self::State(_, state) => state.version(),
+            Self::Install(install) => install.version(),
+            Self::Stream { stream, .. } => stream.version(),
+            Self::Request { op, .. } => op.version(),
+            Self::Ops { ops, .. } => version_of(ops),
+            _ => 1,
+        }
+    }
 }
 
 /// One message.

@@ -15,7 +15,9 @@ mod directory;
 mod install;
 mod message;
 mod operations;
+mod orders;
 mod peer;
+mod pressure;
 mod requests;
 mod retained;
 mod sessions;
@@ -23,6 +25,7 @@ mod settings;
 mod snapshot;
 mod status;
 mod streams;
+mod travel;
 mod views;
 
 pub use directory::{Directory, Effect, Entry, Roles};
@@ -34,10 +37,12 @@ pub use requests::{Answer, Ask, Outcome, Ticket};
 pub use settings::{Plant, Settings};
 pub use snapshot::Snapshot;
 pub use status::{PeerStatus, Progress, Relation};
+pub use travel::{Ordering, Remote, Travel, Travels};
 
 use super::node::{Fact, Node, Windows};
 use super::{EventId, Incarnation, Span, Time};
 use operations::Pending;
+use orders::Orders;
 use peer::{Away, Peer};
 use requests::Waiting;
 use retained::Retained;
@@ -93,6 +98,8 @@ pub enum Notice {
 struct View {
     id: ViewId,
     members: BTreeSet<Life>,
+    /// The version of the messages that is used in it.
+    version: u16,
     /// For the sequencer: how far each other member has applied.
     acks: BTreeMap<Life, u64>,
 }
@@ -113,6 +120,10 @@ pub struct Cluster {
     sessions: u32,
     /// The highest start known of each member.
     starts: BTreeMap<u16, u32>,
+    /// The version of the messages that each other member speaks that has been met.
+    versions: BTreeMap<u16, u16>,
+    /// Others that belong here have channels in total order.
+    must_order: bool,
 
     view: Option<View>,
     /// The last view of an earlier start, where that was kept.
@@ -159,11 +170,19 @@ pub struct Cluster {
     retained: Retained,
     pending: VecDeque<Pending>,
     requested: u64,
+    orders: Orders,
     waiting: VecDeque<Waiting>,
     /// Something has changed that requests may have waited for.
     retry: bool,
     /// Channels whose roles may not be what the others were told.
     unsettled: BTreeSet<Incarnation>,
+    /// Channels whose publishers wait where others are slow, by each of their numbers.
+    patient: BTreeSet<Incarnation>,
+    /// Members that they wait for, as the node was told; none if it has to be told.
+    pressed: Option<BTreeSet<u16>>,
+    /// Whether publishers wait for what is in total order, and when some of it was last given.
+    pressure: pressure::Pressure,
+    given: Time,
     /// Peers that want to know whether an event is on its way.
     probes: Vec<(PeerKey, EventId)>,
     answers: Vec<Answer>,
@@ -186,6 +205,8 @@ impl Cluster {
             away: BTreeMap::new(),
             sessions: 0,
             starts: BTreeMap::from([(own.member, own.start)]),
+            versions: BTreeMap::new(),
+            must_order: false,
             view: None,
             resumed: None,
             frozen: true,
@@ -213,9 +234,14 @@ impl Cluster {
             retained: Retained::default(),
             pending: VecDeque::new(),
             requested: 0,
+            orders: Orders::default(),
             waiting: VecDeque::new(),
             retry: false,
             unsettled: BTreeSet::new(),
+            patient: BTreeSet::new(),
+            pressed: None,
+            pressure: pressure::Pressure::None,
+            given: now,
             probes: Vec::new(),
             answers: Vec::new(),
             notices: Vec::new(),
@@ -349,6 +375,7 @@ impl Cluster {
         let own = [
             Some(self.ticked.after(self.settings.beat_max)),
             beats,
+            self.overdue_at(),
             self.waiting.iter().filter_map(Waiting::gives_up).min(),
             self.pending.iter().filter_map(Pending::gives_up).min(),
         ];
@@ -386,13 +413,17 @@ impl Cluster {
         self.note_ended(world);
         self.publish_outward(world);
         self.settle_roles(world);
+        self.ask_in_order(world);
         self.flush_operations(world);
         self.answer_stable(world);
+        self.give_due(world);
         self.retry_waiting(world);
         self.flush_operations(world);
         self.answer_stable(world);
+        self.give_due(world);
         self.answer_probes();
         self.fill_streams(world);
+        self.settle_pressure(world);
     }
 
     /// Notes which events the node retains no more. Before others come: one that was forgotten may
@@ -402,6 +433,7 @@ impl Cluster {
             self.retained.end(id);
         }
         for (channel, number) in world.node.take_deleted() {
+            self.patient.remove(&channel);
             for away in self.away.values_mut() {
                 let more = away.published.remove(&channel) != Some(number);
                 if more && away.unsure.len() < AWAY_CHANNELS_MAX {
@@ -416,7 +448,7 @@ impl Cluster {
     #[must_use]
     pub fn unfinished(&self) -> usize {
         let queued: usize = self.peers.values().map(Peer::queued).sum();
-        let marks = self.expected.len() + self.unsettled.len();
+        let marks = self.expected.len() + self.unsettled.len() + self.orders.unfinished();
         queued + self.waiting.len() + self.pending.len() + self.suffix.len() + marks
     }
 

@@ -80,8 +80,11 @@ impl Cluster {
         self.submit(request, op, world);
     }
 
-    fn submit(&mut self, request: u64, op: Op, world: &mut World<'_>) {
-        let Some(view) = self.view.as_ref().map(|view| view.id) else { return };
+    pub(super) fn submit(&mut self, request: u64, op: Op, world: &mut World<'_>) {
+        let Some((view, version)) = self.view.as_ref().map(|view| (view.id, view.version)) else {
+            return;
+        };
+        let op = if op.version() > version { op.plain() } else { op };
         if self.frozen {
             return;
         }
@@ -178,6 +181,7 @@ impl Cluster {
                 unlinked.iter().for_each(|life| world.node.unlink_replica(*life));
             }
             (_, Effect::Assigned { incarnation }) => self.note_wanted(incarnation, world),
+            (Op::Publish { .. }, _) => self.note_due(&ordered, world),
             (Op::Clear { incarnation, id, place }, _) => {
                 cleared = world.node.clear_replica(*incarnation, *id);
                 self.retained.end(*id);
@@ -196,8 +200,10 @@ impl Cluster {
         let Some((_, entry)) = self.directory.find(key) else { return };
         let wanted = entry.is_wanted_by_others(self.own.member);
         for life in entry.lives.keys() {
-            world.node.set_remote(*life, wanted);
+            world.node.set_remote(*life, wanted || entry.ordered);
+            world.node.set_ordered(*life, entry.ordered);
         }
+        self.note_patient(key, world);
     }
 
     /// Does the local part of an operation that this node has asked for.
@@ -214,7 +220,9 @@ impl Cluster {
         }
         let asked = self.pending.iter().position(|pending| pending.request == ordered.request);
         let Some(at) = asked else { return };
+        let twice = self.settings.has(Plant::UnlinkTwice);
         let outcome = match (self.pending[at].local, effect) {
+            (Local::Answer, Effect::Missing) if twice => Ok(None),
             (_, Effect::Missing) => Err(Error::NotExist),
             (_, Effect::Full) => Err(Error::NoResources),
             (
@@ -336,6 +344,9 @@ impl Cluster {
 
     /// Answers requests that have waited for too long.
     pub(super) fn give_up(&mut self, now: Time) {
+        if self.settings.has(Plant::NoTimeout) {
+            return;
+        }
         let late = |by: Option<Time>| by.is_some_and(|by| by <= now);
         for pending in &mut self.pending {
             if late(pending.gives_up())
@@ -407,6 +418,9 @@ impl Cluster {
     pub(super) fn answer_probes(&mut self) {
         let (view, applied) = self.position();
         let probes: Vec<(PeerKey, EventId)> = std::mem::take(&mut self.probes);
+        let (wait, probes): (Vec<_>, Vec<_>) =
+            probes.into_iter().partition(|(_, id)| self.orders.has(*id));
+        self.probes = wait;
         for (key, id) in probes {
             if let Some(peer) = self.peers.get_mut(&key) {
                 let stream = super::Stream::Probed { id };

@@ -1,6 +1,7 @@
 //! One other member, as this node sees it.
 
-use super::message::{Beat, Body, Forward, Item, Life, Stream, ViewId};
+use super::message::{Beat, Body, Forward, Item, Life, Op, Stream, ViewId};
+use super::pressure::Pressure;
 use crate::evt::{Incarnation, Span, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -114,6 +115,8 @@ pub(super) struct Peer {
     /// It has left in order.
     pub(super) left: bool,
     pub(super) life: Option<Life>,
+    /// The version of the messages that is spoken with it.
+    pub(super) version: u16,
     /// How far it had the own retained events when the session began.
     pub(super) has: u64,
 
@@ -143,6 +146,9 @@ pub(super) struct Peer {
     pub(super) held: VecDeque<Held>,
     pub(super) held_bytes: u64,
     pub(super) flow: Outflow,
+    /// When it last took something of what waits for it.
+    pub(super) taken: Time,
+    pub(super) pressure: Pressure,
     /// Channels on which it was known to publish when a view began without it.
     pub(super) published: BTreeSet<Incarnation>,
     /// It has sent all that was retained before its stream began.
@@ -256,9 +262,20 @@ fn stream_weight(stream: &Stream) -> u64 {
     }
 }
 
+fn op_weight(op: &Op) -> u64 {
+    match op {
+        Op::Publish { items } => items.iter().map(Item::bytes).sum(),
+        _ => 0,
+    }
+}
+
 fn weight(body: &Body) -> u64 {
     match body {
         Body::Stream { stream, .. } => stream_weight(stream),
+        Body::Request { op, .. } => BODY_BYTES + op_weight(op),
+        Body::Ops { ops, .. } => {
+            BODY_BYTES + ops.iter().map(|ordered| op_weight(&ordered.op)).sum::<u64>()
+        }
         _ => BODY_BYTES,
     }
 }

@@ -200,7 +200,8 @@ impl Cluster {
         }
         let roles = flags & (Roles::PUBLISHER | Roles::SUBSCRIBER);
         let local = Local::Open { process, library, instance, flags };
-        self.ask(Op::Open { name: *name, create, roles }, local, Some(ticket), world);
+        let ordered = create.is_some() && self.settings.orders(name);
+        self.ask(Op::Open { name: *name, create, roles, ordered }, local, Some(ticket), world);
         Attempt::Begun
     }
 
@@ -230,10 +231,16 @@ impl Cluster {
             self.ask(op, Local::Answer, Some(waiting.ticket), world);
             return Attempt::Begun;
         }
+        if self.orders.has(id) {
+            return Attempt::Wait;
+        }
         match waiting.probing {
             Probing::Asked => return Attempt::Wait,
             Probing::Answered => return Attempt::Done(Err(Error::NotExist)),
             Probing::Not => {}
+        }
+        if self.settings.has(Plant::NoProbe) {
+            return Attempt::Done(Err(Error::NotExist));
         }
         // It may be on its way here: its publisher's node knows.
         let (view, applied) = self.position();

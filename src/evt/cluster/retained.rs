@@ -41,6 +41,11 @@ impl Retained {
         &self.ahead
     }
 
+    /// Whether something is held that is in total order.
+    pub(super) fn holds_in_order(&self) -> bool {
+        self.held.range(Place::FIRST_IN_ORDER..).next().is_some()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }

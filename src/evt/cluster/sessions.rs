@@ -1,12 +1,11 @@
 //! Sessions: who is there, from where on its packets count, and what time it has.
 
 use super::message::{Beat, Body, Hello, Life, Packet, PeerKey, Stream, ViewId};
+use super::orders::localise;
 use super::peer::Peer;
-use super::{Carried, Cluster, Notice, Plant, World};
+use super::{Carried, Cluster, Notice, Plant, Settings, World};
 use crate::evt::{Span, Time};
 
-/// The versions of the messages that are spoken here.
-const VERSIONS: (u16, u16) = (1, 1);
 /// Packets beyond this many times the bound on events are operations that nobody takes: the session
 /// begins anew, which brings everything in one state.
 const QUEUE_BOUNDS: u64 = 4;
@@ -60,7 +59,7 @@ impl Cluster {
                 peer.synced = false;
             }
             self.epoch = self.epoch.max(beat.epoch);
-            if beat.sent != peer.received && !any {
+            if beat.sent != peer.received && !any && !self.settings.has(Plant::SilentTail) {
                 self.break_session(from, world);
             }
             return self.consider_view(world);
@@ -69,23 +68,40 @@ impl Cluster {
             return self.break_session(from, world);
         }
         peer.received = packet.number;
+        if packet.body.version() > self.settings.version {
+            return self.break_session(from, world);
+        }
         self.hear(from, packet.body, world);
     }
 
     fn hear(&mut self, from: PeerKey, body: Body, world: &mut World<'_>) {
-        let Some(life) = self.peers.get(&from).and_then(|peer| peer.life) else { return };
+        let Some(peer) = self.peers.get(&from) else { return };
+        let (Some(life), offset) = (peer.life, peer.offset) else { return };
+        let localise_all = |ops: &mut [super::Ordered]| {
+            ops.iter_mut().for_each(|ordered| localise(&mut ordered.op, &offset));
+        };
         match body {
             Body::Hello(_) | Body::Beat(_) => {}
             Body::Propose(view) => self.hear_proposal(from, view, world),
             Body::Refuse { epoch } => self.hear_refusal(epoch, world),
-            Body::Report(report) => self.hear_report(life, *report, world),
+            Body::Report(mut report) => {
+                localise_all(&mut report.suffix);
+                self.hear_report(life, *report, world);
+            }
             Body::Fetch(view) => self.hear_fetch(from, view),
             Body::State(view, state) => self.hear_state(life, view, *state, world),
-            Body::Install(install) => self.hear_install(life, *install, world),
-            Body::Request { view, request, op } => {
+            Body::Install(mut install) => {
+                localise_all(&mut install.missing);
+                self.hear_install(life, *install, world);
+            }
+            Body::Request { view, request, mut op } => {
+                localise(&mut op, &offset);
                 self.hear_request(life, view, request, op, world);
             }
-            Body::Ops { view, ops } => self.hear_ops(life, view, ops, world),
+            Body::Ops { view, mut ops } => {
+                localise_all(&mut ops);
+                self.hear_ops(life, view, ops, world);
+            }
             Body::Ack { view, number } => self.hear_ack(life, view, number),
             Body::Stable { view, number } => self.hear_stable(life, view, number),
             Body::Stream { view, applied, stream } => {
@@ -143,7 +159,8 @@ impl Cluster {
         self.end_earlier_life(from, hello.life, world);
         let (own, warm) = (self.own, self.warm);
         let Some(peer) = self.peers.get(&from) else { return };
-        if hello.seen_start >= own.start && !warm && !peer.met {
+        let keeps = self.settings.has(Plant::KeepStart);
+        if hello.seen_start >= own.start && !warm && !peer.met && !keeps {
             return self.begin_later(hello.seen_start, world);
         }
         let other = peer.theirs.is_some_and(|theirs| theirs != hello.number);
@@ -157,6 +174,8 @@ impl Cluster {
         peer.left = false;
         peer.theirs = Some(hello.number);
         peer.life = Some(hello.life);
+        peer.version = hello.version_max.min(self.settings.version);
+        self.versions.insert(hello.life.member, peer.version);
         peer.hear(&hello.beat, world.now);
         self.epoch = self.epoch.max(hello.beat.epoch);
         if hello.echo == Some(peer.number) && !peer.established {
@@ -178,7 +197,8 @@ impl Cluster {
             peer.established && same && key.node != from.node
         });
         let differs = (0..8).find(|at| hello.limits[*at] != self.settings.limits[*at]);
-        let notice = if hello.version_min > VERSIONS.1 || hello.version_max < VERSIONS.0 {
+        let newest = self.settings.version;
+        let notice = if hello.version_min > newest || hello.version_max < Settings::VERSION_MIN {
             Some(Notice::Version(from, hello.version_min, hello.version_max))
         } else if taken || member == self.own.member {
             Some(Notice::SameMember(from, member))
@@ -227,9 +247,18 @@ impl Cluster {
         answering.filter_map(|peer| peer.life).fold(self.own, Life::min)
     }
 
+    /// Whether there are channels in total order, so that members that do not know of it cannot take
+    /// part.
+    pub(super) fn is_ordering(&self) -> bool {
+        let used = self.view.as_ref().is_some_and(|view| view.version >= 2);
+        let ordering = self.directory.has_ordered() || self.retained.holds_in_order();
+        self.must_order || (used && ordering)
+    }
+
     /// Whether there is a session with a peer and it has answered lately.
     pub(super) fn answers(&self, peer: &Peer, now: Time) -> bool {
-        peer.established && now < peer.replied.after(self.settings.hang_time)
+        let speaks = !(peer.version < 2 && self.is_ordering());
+        speaks && peer.established && now < peer.replied.after(self.settings.hang_time)
     }
 
     /// Makes the signs of life due whose time has come.
@@ -278,6 +307,7 @@ impl Cluster {
             }
         }
         self.fill_streams(world);
+        self.settle_pressure(world);
     }
 
     fn send_to(
@@ -313,6 +343,7 @@ impl Cluster {
                 break;
             }
             peer.sent += 1;
+            peer.taken = now;
             sent_any = true;
         }
         if sent_any {
@@ -341,8 +372,8 @@ impl Cluster {
         let earlier = life.filter(|_| peer.is_some_and(|peer| !peer.established));
         let seen = earlier.and_then(|life| self.starts.get(&life.member)).copied();
         Hello {
-            version_min: VERSIONS.0,
-            version_max: VERSIONS.1,
+            version_min: Settings::VERSION_MIN,
+            version_max: self.settings.version,
             life: self.own,
             number: peer.map_or(0, |peer| peer.number),
             echo: peer.and_then(|peer| peer.theirs),

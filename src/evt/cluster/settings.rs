@@ -1,6 +1,7 @@
 //! What an administrator may set, and faults that tests plant.
 
-use crate::evt::{Limits, Span};
+use super::travel::{Ordering, Travels};
+use crate::evt::{Limits, Name, Span};
 
 /// The bounds and times of the replication. Each default has its reason beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,15 @@ pub struct Settings {
     /// Bytes of events that wait for one peer; beyond, events are dropped with a notice. Twice what
     /// a Corosync ring carries in a tenth of a second, rounded up.
     pub peer_queue_bytes_max: u64,
+    /// The highest version of the messages that is spoken: [`Settings::VERSION`], or an earlier one
+    /// for as long as a cluster may have to go back to it.
+    pub version: u16,
+    /// How the events of each channel travel.
+    pub travels: Travels,
+    /// How long publishers wait for a member that takes nothing, on channels with
+    /// [`super::Remote::Backpressure`]. Longer than a busy node is away, shorter than a program
+    /// goes on trying that has nothing else to do.
+    pub patience: Span,
     /// Bytes of a packet up to which small events are packed together: what Corosync carries as
     /// fast, byte for byte, as anything larger.
     pub batch_bytes_max: u64,
@@ -36,6 +46,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The newest version of the messages. What it brought: total order.
+    pub const VERSION: u16 = 2;
+    /// The oldest that is still spoken.
+    pub const VERSION_MIN: u16 = 1;
+
     /// The defaults, with these limits.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
@@ -47,6 +62,9 @@ impl Settings {
             beat_min: Span(100_000_000),
             beat_max: Span(1_000_000_000),
             peer_queue_bytes_max: 8 << 20,
+            version: Self::VERSION,
+            travels: Travels::default(),
+            patience: Span(2_000_000_000),
             batch_bytes_max: 60 << 10,
             requests_max: 65_536,
             limits: [
@@ -61,6 +79,15 @@ impl Settings {
             ],
             plant: None,
         }
+    }
+
+    /// Whether a channel that is created is to be in total order.
+    pub(super) fn orders(&self, name: &Name) -> bool {
+        self.travels.of(name).ordering == Ordering::Total
+    }
+
+    pub(super) fn patience(&self) -> Span {
+        if self.has(Plant::EndlessPatience) { Span(u64::MAX) } else { self.patience }
     }
 
     pub(super) fn channels_max(&self) -> u64 {
@@ -88,6 +115,16 @@ pub enum Plant {
     SilentBegin,
     /// Overflow towards a peer sends no notice.
     SilentOverflow,
+    /// Events in total order are given to subscribers before they are everywhere.
+    GiveEarly,
+    /// What is on its way in total order is kept at the beginning of a view, whoever it is from.
+    KeepForeign,
+    /// Publishers in total order ask again for what has been applied.
+    AskTwice,
+    /// Events of channels whose publishers wait are dropped with the others.
+    DropPatient,
+    /// Publishers wait for as long as it takes.
+    EndlessPatience,
     /// A stream is heard before the operations it rests on.
     HearEarly,
     /// A merge keeps what the other side has removed.
@@ -102,4 +139,24 @@ pub enum Plant {
     NoLease,
     /// The end of a node leaves its roles.
     KeepRoles,
+    /// A view begins without the operations that some members have not applied.
+    NoMissing,
+    /// Channels of one name that meet stay apart.
+    KeepApart,
+    /// An event that is to be cleared is not asked for where it comes from.
+    NoProbe,
+    /// A view without a member that is there makes no lost-event due.
+    SilentParting,
+    /// Nobody compares what a sign of life says of the last packet.
+    SilentTail,
+    /// Events go to all members.
+    SendAll,
+    /// A node that starts serves at once.
+    ServeAtOnce,
+    /// Requests wait for as long as it takes.
+    NoTimeout,
+    /// A node goes on with its start count though others know a later one.
+    KeepStart,
+    /// An unlink without effect is told as done.
+    UnlinkTwice,
 }

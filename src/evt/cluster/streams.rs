@@ -11,6 +11,9 @@ use std::rc::Rc;
 
 /// Packets' worth of events that are made ready for a peer before it takes them.
 const READY_BATCHES: u64 = 4;
+/// The bound on the queue of a peer is so many times as high for what is retained and for channels
+/// whose publishers wait: only beyond it they lose events too.
+const KEPT_BOUNDS: u64 = 2;
 
 impl Packet {
     /// The content of a packet of a stream.
@@ -31,10 +34,18 @@ impl Cluster {
 
     fn publish(&mut self, event: Outward, world: &mut World<'_>) {
         let incarnation = event.incarnation;
+        let ordered = self.directory.find(incarnation).is_some_and(|(_, entry)| entry.ordered);
+        if ordered && self.publish_in_order(&event) {
+            return;
+        }
+        if ordered {
+            // Without room it is lost for everybody.
+            self.lose_on(vec![incarnation], world);
+        }
         let Some((_, entry)) = self.directory.find(incarnation) else { return };
         let takes =
             |peer: &Peer| peer.life.is_some_and(|life| entry.has(life.member, Roles::SUBSCRIBER));
-        let Some(record) = event.record else {
+        let Some(record) = event.record.filter(|_| !ordered) else {
             let takers = self.peers.values_mut().filter(|peer| peer.flow.streaming && takes(peer));
             takers.for_each(|peer| {
                 peer.flow.lost.insert(incarnation);
@@ -47,9 +58,12 @@ impl Cluster {
         let upto = self.retained.have_of(self.own);
         let position = self.position();
         let item = Item { incarnation, place, deadline: event.deadline, record };
+        let nobody = BTreeSet::new();
+        let patient = if self.settings.has(Plant::DropPatient) { &nobody } else { &self.patient };
+        let all = place.is_some() || self.settings.has(Plant::SendAll);
         for peer in self.peers.values_mut() {
-            if peer.flow.streaming && (place.is_some() || takes(peer)) {
-                offer(peer, item.clone(), upto, position, &self.settings);
+            if peer.flow.streaming && (all || takes(peer)) {
+                offer(peer, item.clone(), upto, position, (&self.settings, patient));
             }
         }
     }
@@ -85,7 +99,8 @@ impl Cluster {
         let began = Stream::Began { missed: missed.into_iter().collect() };
         peer.push(Packet::stream(position.0, position.1, began));
         let owed = self.plan.iter().filter(|f| f.holder == own && f.to == life);
-        owed.for_each(|forward| peer.owe(forward, self.retained.have_of(forward.owner)));
+        let upto = |owner| self.orders.upto(owner, own, &self.retained);
+        owed.for_each(|forward| peer.owe(forward, upto(forward.owner)));
     }
 
     /// Sends a peer what it has not had, from the store and what waits behind that.
@@ -114,6 +129,10 @@ impl Cluster {
                 let lost = std::mem::take(&mut flow.lost).into_iter().collect();
                 peer.push(Packet::stream(position.0, position.1, Stream::Lost(lost)));
             } else if let Some(Task { owner, next, upto }) = flow.tasks.front().copied() {
+                if retained.have_of(owner) < upto {
+                    // It is on its way to programs here.
+                    return;
+                }
                 let found = retained.next(owner, next, upto);
                 if let Some((place, inc, id)) = found {
                     flow.tasks[0].next = place.number + 1;
@@ -230,7 +249,11 @@ impl Cluster {
 
     /// What the programs of this node know a channel by: one number, but for channels that became
     /// one while this node knew both.
-    fn primaries(&self, incarnation: Incarnation, world: &World<'_>) -> BTreeSet<Incarnation> {
+    pub(super) fn primaries(
+        &self,
+        incarnation: Incarnation,
+        world: &World<'_>,
+    ) -> BTreeSet<Incarnation> {
         let lives = self.directory.find(incarnation).map(|(_, entry)| entry.lives.keys());
         let all = lives.into_iter().flatten().chain([&incarnation]);
         all.filter_map(|life| world.node.primary(*life)).collect()
@@ -260,6 +283,11 @@ impl Cluster {
             let record: &Rc<_> = &item.record;
             world.node.deliver_remote(primary, record, deadline, world.now, world.windows);
         }
+        self.settle_item(item, world);
+    }
+
+    /// Forgets an event that was to be retained and is not.
+    pub(super) fn settle_item(&mut self, item: &Item, world: &World<'_>) {
         let held = item.place.and_then(|place| self.retained.at(place));
         if let Some((incarnation, id)) = held
             && world.node.retained(incarnation, id).is_none()
@@ -269,7 +297,12 @@ impl Cluster {
     }
 
     /// Notes a retained event that has come. False if it is retained no more.
-    fn note_item(&mut self, place: Place, primary: Option<Incarnation>, id: EventId) -> bool {
+    pub(super) fn note_item(
+        &mut self,
+        place: Place,
+        primary: Option<Incarnation>,
+        id: EventId,
+    ) -> bool {
         match primary {
             Some(incarnation) => self.retained.note(place, incarnation, id),
             None => {
@@ -295,13 +328,26 @@ impl Cluster {
     }
 }
 
+/// Drops what waits for a peer and is neither retained nor of a channel whose publishers wait.
+fn make_room(flow: &mut Outflow, patient: &BTreeSet<Incarnation>) {
+    let Outflow { behind, behind_bytes, lost, .. } = flow;
+    behind.retain(|item| {
+        let keeps = item.place.is_some() || patient.contains(&item.incarnation);
+        if !keeps {
+            *behind_bytes -= item.bytes();
+            lost.insert(item.incarnation);
+        }
+        keeps
+    });
+}
+
 /// Queues an event for a peer, behind what is older; drops events if too much waits.
 fn offer(
     peer: &mut Peer,
     item: Item,
     upto: u64,
     (view, applied): (ViewId, u64),
-    settings: &super::Settings,
+    (settings, patient): (&super::Settings, &BTreeSet<Incarnation>),
 ) {
     let bound = settings.peer_queue_bytes_max;
     let flow = &mut peer.flow;
@@ -312,9 +358,18 @@ fn offer(
         }
         return peer.push_item(view, applied, item, settings.batch_bytes_max);
     }
-    if flow.behind_bytes + item.bytes() <= bound {
+    if flow.behind_bytes + item.bytes() > bound {
+        make_room(flow, patient);
+    }
+    let keeps = item.place.is_some() || patient.contains(&item.incarnation);
+    let most = if keeps { bound.saturating_mul(KEPT_BOUNDS) } else { bound };
+    if flow.behind_bytes + item.bytes() <= most {
         flow.behind_bytes += item.bytes();
         return flow.behind.push_back(item);
+    }
+    if !keeps {
+        flow.lost.insert(item.incarnation);
+        return;
     }
     // Retained ones come from the store when there is room, unless they end before; the others are
     // lost.

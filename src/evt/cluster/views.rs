@@ -1,8 +1,8 @@
 //! Who belongs together: proposing a view, and what members say to that.
 
-use super::message::{Body, Life, PeerKey, Report, State, ViewId};
+use super::message::{Body, Life, Ordered, PeerKey, Report, State, ViewId};
 use super::peer::Peer;
-use super::{Cluster, World};
+use super::{Cluster, Plant, World};
 use crate::evt::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +88,8 @@ impl Cluster {
     /// Whether a cluster of so many members that all start may serve.
     pub(super) fn may_serve(&self, members: usize, now: Time) -> bool {
         let all = self.settings.members_expected.is_some_and(|expected| members >= expected);
-        all || self.quorate || now >= self.born.after(self.settings.alone_after)
+        let at_once = self.settings.has(Plant::ServeAtOnce);
+        at_once || all || self.quorate || now >= self.born.after(self.settings.alone_after)
     }
 
     fn propose(&mut self, members: BTreeSet<Life>, world: &mut World<'_>) {
@@ -127,6 +128,11 @@ impl Cluster {
     }
 
     pub(super) fn report(&self, view: ViewId) -> Report {
+        let concerns = self.uses_order();
+        let said = |ordered: &Ordered| match ordered {
+            ordered if concerns => ordered.clone(),
+            Ordered { op, .. } => Ordered { op: op.plain(), ..*ordered },
+        };
         Report {
             view,
             prior: self.view.as_ref().map(|view| view.id).or(self.resumed),
@@ -134,19 +140,34 @@ impl Cluster {
             empty: self.directory.entries().is_empty() && self.retained.is_empty(),
             serving: self.serving,
             applied: self.applied,
-            suffix: self.suffix.iter().cloned().collect(),
-            have: self.retained.have().clone(),
+            suffix: self.suffix.iter().map(said).collect(),
+            have: self.said_have(),
         }
+    }
+
+    /// Whether there is anything in total order here. If not, nothing is said of what was.
+    fn uses_order(&self) -> bool {
+        self.directory.has_ordered()
+            || self.retained.holds_in_order()
+            || self.orders.unfinished() > 0
+    }
+
+    /// How far this node has the retained events of each life, for others.
+    fn said_have(&self) -> BTreeMap<Life, u64> {
+        let mut have = self.retained.have().clone();
+        have.retain(|owner, _| *owner == owner.of() || self.uses_order());
+        have
     }
 
     /// Everything this node knows.
     pub(super) fn state(&self) -> State {
         let held = self.retained.held().iter();
+        let (ahead, uses) = (self.retained.ahead().iter(), self.uses_order());
         State {
             directory: self.directory.clone(),
-            have: self.retained.have().clone(),
+            have: self.said_have(),
             live: held.map(|(place, (incarnation, _))| (*place, *incarnation)).collect(),
-            ahead: self.retained.ahead().clone(),
+            ahead: ahead.filter(|place| place.owner == place.owner.of() || uses).copied().collect(),
         }
     }
 

@@ -154,6 +154,13 @@ impl Node {
             self.spend(process, source, publication)?;
         }
         let number = self.scratch.takers.len() as u32;
+        if self.channels[source.channel].ordered {
+            let deadline = now.after(publication.retention);
+            let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
+            let record = passage.record(&mut self.spares, windows);
+            self.go_out(source, record, deadline);
+            return Ok(Cost { matches, enqueues: 0, waits: 0 });
+        }
         let outward = self.goes_out(source, retained);
         if !retained && !outward && number <= batch {
             let takers = std::mem::take(&mut self.scratch.takers);
@@ -172,7 +179,7 @@ impl Node {
             self.retain(source, Rc::clone(record), deadline);
         }
         if outward {
-            self.go_out(source.channel, record.clone(), deadline);
+            self.go_out(source, record.clone(), deadline);
         }
         if number > batch {
             self.begin_fan_out(process, record, deadline);
@@ -261,7 +268,7 @@ impl Node {
             if let Some(record) = passage.record(&mut self.spares, windows) {
                 self.retain(source, Rc::clone(&record), deadline);
                 if self.clustered {
-                    self.go_out(source.channel, Some(record), deadline);
+                    self.go_out(source, Some(record), deadline);
                 }
             }
         }

@@ -2,10 +2,12 @@
 //!
 //! A node that has not joined a cluster pays one branch for each publication, nothing else.
 
+use super::publish::Source;
 use super::{Change, EventRecord, Node, ProcessKey, Windows};
 use crate::evt::retention::Retained;
 use crate::evt::{
-    AttributesRef, Error, EventId, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags, Span, Time,
+    AttributesRef, Error, EventId, Incarnation, InstanceNo, LibraryNo, Name, OpenFlags, Priority,
+    Span, Time,
 };
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
@@ -20,6 +22,8 @@ pub struct Outward {
     pub record: Option<Rc<EventRecord>>,
     /// When its retention ends, if it has one.
     pub deadline: Time,
+    /// The user who published it.
+    pub user: u32,
 }
 
 /// What a node in a cluster gathers for the others until it is taken.
@@ -29,6 +33,12 @@ pub(super) struct Gathered {
     touched: Vec<Incarnation>,
     ended: Vec<EventId>,
     deleted: Vec<(Incarnation, u64)>,
+    /// Publishers of some channel wait where other nodes are slow.
+    patient: bool,
+    /// Bytes of publications that have not been taken, and how many there may be before those
+    /// publishers wait.
+    unseen: u64,
+    unseen_max: u64,
 }
 
 impl Gathered {
@@ -58,13 +68,14 @@ impl Node {
     /// Whether anything has been gathered that was not taken.
     #[must_use]
     pub fn has_gathered(&self) -> bool {
-        let Gathered { outward, touched, ended, deleted } = &self.gathered;
+        let Gathered { outward, touched, ended, deleted, .. } = &self.gathered;
         !(outward.is_empty() && touched.is_empty() && ended.is_empty() && deleted.is_empty())
     }
 
     /// Moves the publications that others must hear of to the end of `into`, in publish order.
     pub fn take_outward(&mut self, into: &mut Vec<Outward>) {
         into.append(&mut self.gathered.outward);
+        self.gathered.unseen = 0;
     }
 
     /// Takes the channels on which instances were opened or closed.
@@ -83,9 +94,16 @@ impl Node {
     }
 
     /// Notes a publication for the others.
-    pub(super) fn go_out(&mut self, channel: u32, record: Option<Rc<EventRecord>>, deadline: Time) {
-        let incarnation = self.channels[channel].incarnation;
-        self.gathered.outward.push(Outward { incarnation, record, deadline });
+    pub(super) fn go_out(
+        &mut self,
+        source: Source,
+        record: Option<Rc<EventRecord>>,
+        deadline: Time,
+    ) {
+        let incarnation = self.channels[source.channel].incarnation;
+        let user = source.user;
+        self.gathered.unseen += record.as_ref().map_or(0, |record| record.bytes());
+        self.gathered.outward.push(Outward { incarnation, record, deadline, user });
     }
 
     /// Says whether programs on other nodes subscribe to a channel. Unknown: ignored.
@@ -93,6 +111,59 @@ impl Node {
         if let Some(channel) = self.incarnations.get(&incarnation) {
             self.channels[*channel].remote = remote;
         }
+    }
+
+    /// Says whether events of a channel are in total order: what is published on it is only gathered
+    /// for others, and comes back by [`Node::deliver_own`]. Unknown: ignored.
+    pub fn set_ordered(&mut self, incarnation: Incarnation, ordered: bool) {
+        if let Some(channel) = self.incarnations.get(&incarnation) {
+            self.channels[*channel].ordered = ordered;
+        }
+    }
+
+    /// Says whether publishers on a channel are to wait where other nodes are slow. Unknown: ignored.
+    pub fn set_patient(&mut self, incarnation: Incarnation, patient: bool) {
+        if let Some(channel) = self.incarnations.get(&incarnation) {
+            let channel = &mut self.channels[*channel];
+            channel.patient = patient;
+            channel.pressed &= patient;
+            self.gathered.patient |= patient;
+        }
+    }
+
+    /// Says whether they have to wait now. Unknown: ignored.
+    pub fn set_pressed(&mut self, incarnation: Incarnation, pressed: bool) {
+        if let Some(channel) = self.incarnations.get(&incarnation) {
+            self.channels[*channel].pressed = pressed;
+        }
+    }
+
+    /// How many bytes may be gathered for others before such publishers wait.
+    pub fn set_unseen_max(&mut self, bytes: u64) {
+        self.gathered.unseen_max = bytes;
+    }
+
+    /// Whether [`Node::holds_back`] can be true of anything: to be asked for each publication.
+    #[inline]
+    #[must_use]
+    pub const fn is_patient(&self) -> bool {
+        self.gathered.patient
+    }
+
+    /// Whether what an open instance publishes at a priority has to wait: it is to be left where it
+    /// is and tried again after what was gathered has been taken, and after every change in the
+    /// queues towards other nodes. Events of the highest priority never wait.
+    #[must_use]
+    pub fn holds_back(
+        &self,
+        process: ProcessKey,
+        instance: InstanceNo,
+        priority: Priority,
+    ) -> bool {
+        let Some(key) = self.instance_key(process, instance) else { return false };
+        let channel = &self.channels[self.instances[key].channel];
+        let unseen = self.gathered.unseen > self.gathered.unseen_max;
+        priority != Priority::HIGHEST && (channel.pressed || (channel.patient && unseen))
     }
 
     /// A number for a channel that is to be created; `None` when those of this start are used up.
@@ -248,20 +319,50 @@ impl Node {
         windows: &mut dyn Windows,
     ) {
         let Some(channel) = self.incarnations.get(&incarnation).copied() else { return };
-        let Ok(attributes) = AttributesRef::parse(&record.attributes) else { return };
+        if self.deliver_gathered(channel, record, (deadline, now), None, windows) {
+            self.channels[channel].publications_of_others += 1;
+        }
+    }
+
+    /// As [`Node::deliver_remote`], an event of this node that was gathered only. `user` is charged
+    /// if it is retained.
+    pub fn deliver_own(
+        &mut self,
+        incarnation: Incarnation,
+        record: &Rc<EventRecord>,
+        (deadline, now): (Time, Time),
+        user: Option<u32>,
+        windows: &mut dyn Windows,
+    ) {
+        let Some(channel) = self.incarnations.get(&incarnation).copied() else { return };
+        if self.deliver_gathered(channel, record, (deadline, now), user, windows) {
+            // It was counted when it was published.
+            self.channels[channel].publications -= 1;
+        }
+    }
+
+    /// Delivers and retains; false if it was retained already, or is none.
+    fn deliver_gathered(
+        &mut self,
+        channel: u32,
+        record: &Rc<EventRecord>,
+        (deadline, now): (Time, Time),
+        user: Option<u32>,
+        windows: &mut dyn Windows,
+    ) -> bool {
+        let Ok(attributes) = AttributesRef::parse(&record.attributes) else { return false };
         if record.retention > Span::ZERO {
             if self.channels[channel].retention.contains(record.id) {
-                return;
+                return false;
             }
             if deadline > now {
                 let record = Rc::clone(record);
                 let incarnation = self.channels[channel].incarnation;
                 let change = Change::Retained { incarnation, record: record.clone(), deadline };
                 self.changes.push(change);
-                self.store(channel, Retained { record, deadline, user: None });
+                self.store(channel, Retained { record, deadline, user });
             }
         }
-        self.channels[channel].publications_of_others += 1;
         self.work += u64::from(self.find_takers(channel, attributes));
         let takers = std::mem::take(&mut self.scratch.takers);
         self.work += takers.len() as u64;
@@ -269,6 +370,7 @@ impl Node {
             self.deliver_record(*taker, record, (deadline, now), windows);
         }
         self.scratch.takers = takers;
+        true
     }
 
     /// Ends the retention of an event on a channel, if it is there; says whether it was.

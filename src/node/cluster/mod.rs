@@ -268,6 +268,7 @@ impl Server {
             carriage.send(cluster, world);
             replication.due = cluster.next_deadline();
         });
+        self.release_held();
         // It is nobody's turn that is to pay.
         let _ = self.core.take_work();
     }

@@ -1,0 +1,78 @@
+//! What operations cost clusters of many members: the table in ARCHITECTURE.md, "The cluster".
+
+use crate::bed::{Bed, HANG, MS, Shape, name};
+use SaEvt::evt::cluster::{Ordering, Travel, Travels};
+use SaEvt::evt::{OpenFlags, Span};
+
+const ALL: OpenFlags = OpenFlags::all();
+
+/// Messages and bytes of all members so far.
+fn traffic(bed: &Bed) -> (u64, u64) {
+    let members = bed.machines.len() as u32;
+    let pairs = (1..=members).flat_map(|from| (1..=members).map(move |to| (from, to)));
+    let each = pairs.map(|(from, to)| bed.net.traffic(from, to));
+    each.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+}
+
+/// What an act costs: messages and bytes, without signs of life.
+fn cost(bed: &mut Bed, act: impl FnOnce(&mut Bed)) -> (u64, u64) {
+    let before = traffic(bed);
+    act(bed);
+    bed.run(HANG / 12);
+    let after = traffic(bed);
+    (after.0 - before.0, after.1 - before.1)
+}
+
+/// The least that an act costs in several turns: in some of them there are signs of life besides.
+fn least(bed: &mut Bed, mut act: impl FnMut(&mut Bed, usize)) -> (u64, u64) {
+    let costs = (0..8).map(|turn| {
+        bed.run(HANG / 7);
+        cost(bed, |bed| act(bed, turn))
+    });
+    costs.min().expect("turns")
+}
+
+/// Signs of life are rare beside what is measured.
+fn quiet(members: usize) -> Bed {
+    let total = Travel { ordering: Ordering::Total, ..Travel::default() };
+    let some = vec![(b"safChnl=c1".to_vec(), total)];
+    let travels = Travels { all: Travel::default(), some };
+    let mut bed = Bed::new(1, Shape { members, travels, ..Shape::default() });
+    (bed.settings.beat_min, bed.settings.beat_max) = (Span(HANG), Span(HANG));
+    bed.settings.hang_time = Span(10 * HANG);
+    bed.start_all();
+    bed.run(HANG);
+    bed
+}
+
+#[test]
+fn messages_grow_with_members_and_subscribers_as_documented() {
+    for members in 2..=16 {
+        let others = members as u64 - 1;
+        let mut bed = quiet(members);
+        let programs: Vec<_> = (0..members).map(|at| bed.connect(at)).collect();
+        let last = programs[members - 1];
+        let create = least(&mut bed, |bed, turn| bed.open(last, name(2 + turn), ALL, None));
+        assert_eq!(create.0, 1 + 3 * others, "{members} members: create");
+        let again = least(&mut bed, |bed, turn| bed.open(last, name(2 + turn), ALL, None));
+        assert_eq!(again.0, 0, "open of a known channel");
+        let first = bed.ledger.opens.len();
+        for program in &programs {
+            for number in 0..2 {
+                bed.open(*program, name(number), ALL, None);
+                bed.run(20 * MS);
+            }
+        }
+        let at = first + 2 * (members - 1);
+        bed.run(HANG);
+        let event = least(&mut bed, |bed, _| {
+            bed.publish(at, 0, 2, 0);
+        });
+        assert_eq!(event.0, others, "an event for all");
+        let ordered = least(&mut bed, |bed, _| {
+            bed.publish(at + 1, 0, 2, 0);
+        });
+        assert_eq!(ordered.0, 1 + 3 * others, "an event in total order");
+        println!("{members}: {create:?} {event:?} {ordered:?} (messages, bytes)");
+    }
+}

@@ -1,0 +1,266 @@
+//! Each interleaving that broke an earlier design of the replication, by itself. Most
+//! fail with the fault that is planted for them in `planted_faults_are_found`.
+
+use crate::bed::{ALONE, Bed, HANG, MS, Shape, name};
+use SaEvt::evt::cluster::Plant;
+use SaEvt::evt::{Error, OpenFlags};
+use std::collections::BTreeMap;
+
+pub(crate) const ALL: OpenFlags = OpenFlags::all();
+pub(crate) const LONG: u64 = 1_000_000 * MS;
+
+pub(crate) fn start(seed: u64, members: usize, plant: Option<Plant>) -> Bed {
+    let mut bed = Bed::new(seed, Shape { members, plant, ..Shape::default() });
+    bed.start_all();
+    bed
+}
+
+/// A program on each machine that has the channel open and subscribes.
+pub(crate) fn everywhere(bed: &mut Bed, number: usize) {
+    for at in 0..bed.machines.len() {
+        let program = bed.connect(at);
+        bed.open(program, name(number), ALL, None);
+        bed.run(50 * MS);
+        bed.subscribe(bed.ledger.opens.len() - 1, None);
+    }
+}
+
+pub(crate) fn last(bed: &Bed) -> Result<(), Error> {
+    bed.answered.last().expect("an answer").outcome
+}
+
+pub(crate) fn cut_off(bed: &mut Bed, at: usize) {
+    bed.net.split(BTreeMap::from([(at as u32 + 1, 1)]));
+    bed.faults += 1;
+}
+
+pub(crate) fn heal(bed: &mut Bed) {
+    bed.net.heal();
+    bed.faults += 1;
+}
+
+#[test]
+fn an_unlink_that_reached_only_some_when_the_sequencer_died_is_brought_to_all() {
+    partial_unlink(None);
+}
+
+/// The same directory is on all survivors, whoever had heard of it.
+pub(crate) fn partial_unlink(plant: Option<Plant>) {
+    for seed in 0..40 {
+        let mut bed = start(seed, 3, plant);
+        everywhere(&mut bed, 0);
+        let program = bed.connect(0);
+        bed.unlink(program, name(0));
+        bed.run(MS / 5);
+        bed.crash(0, false);
+        bed.settle();
+        bed.check();
+    }
+}
+
+#[test]
+fn what_was_removed_while_a_member_was_away_stays_removed() {
+    removed_while_away(None);
+}
+
+/// It comes back with its state after the last mark of it could have been forgotten.
+pub(crate) fn removed_while_away(plant: Option<Plant>) {
+    let mut bed = start(3, 3, plant);
+    everywhere(&mut bed, 0);
+    everywhere(&mut bed, 1);
+    let cleared = bed.publish(0, 0, 2, LONG);
+    bed.run(50 * MS);
+    bed.crash(2, true);
+    bed.run(2 * HANG);
+    let program = bed.connect(1);
+    bed.unlink(program, name(1));
+    bed.clear(0, cleared);
+    bed.run(50 * MS);
+    // Its name is another channel's now.
+    bed.open(program, name(1), ALL, None);
+    bed.run(50 * MS);
+    bed.start(2);
+    bed.settle();
+    bed.check();
+    for machine in bed.machines.iter().flatten() {
+        assert!(machine.cluster.retained_ids().is_empty(), "what was cleared is back");
+        let entry = machine.cluster.directory().linked(&name(1)).unwrap().1;
+        assert_eq!(entry.lives.len(), 1, "the name leads to the new channel only");
+    }
+}
+
+#[test]
+fn channels_that_become_one_while_one_of_them_is_unlinked_are_unlinked_together() {
+    unlinked_while_they_meet(None);
+}
+
+/// Two programs on both sides that talk to each other after that go on doing so.
+pub(crate) fn unlinked_while_they_meet(plant: Option<Plant>) {
+    for step in 0..30 {
+        let mut bed = start(step, 4, plant);
+        bed.net.split(BTreeMap::from([(3, 1), (4, 1)]));
+        bed.faults += 1;
+        bed.run(2 * HANG);
+        everywhere(&mut bed, 0);
+        heal(&mut bed);
+        // While they meet, or after it.
+        bed.run(step * 8 * MS);
+        let program = bed.connect(3);
+        bed.unlink(program, name(0));
+        bed.settle();
+        bed.check();
+        let met = bed.ledger.opens.iter().filter(|open| open.alive).count();
+        assert_eq!(met, 4);
+        if step >= 20 {
+            let id = bed.publish(0, 0, 2, 0);
+            bed.settle();
+            bed.check();
+            let all = bed.ledger.opens.iter().all(|open| open.has_had(id));
+            assert!(all, "they were one channel, and are so without its name");
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_is_not_known_everywhere_is_not_given_to_who_only_opens_it() {
+    known_and_not_everywhere(None);
+}
+
+/// A creates; C hears of it before B and opens it; when C has its answer, B must find it too.
+pub(crate) fn known_and_not_everywhere(plant: Option<Plant>) {
+    for seed in 0..60 {
+        let mut bed = start(seed, 3, plant);
+        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        bed.open(programs[0], name(0), ALL, None);
+        let before = bed.answered.len();
+        loop {
+            bed.run(MS / 10);
+            let there = |at: usize| {
+                let cluster = &bed.machines[at].as_ref().unwrap().cluster;
+                cluster.directory().linked(&name(0)).is_some()
+            };
+            if there(2) {
+                break;
+            }
+        }
+        bed.open(programs[2], name(0), OpenFlags::PUBLISHER, Some(Ok(())));
+        let other = |bed: &Bed| {
+            let mut new = bed.answered[before..].iter();
+            new.any(|answered| answered.asked.program == programs[2])
+        };
+        while !other(&bed) {
+            bed.run(MS / 10);
+        }
+        bed.open(programs[1], name(0), OpenFlags::PUBLISHER, Some(Ok(())));
+        bed.run(50 * MS);
+        assert_eq!(last(&bed), Ok(()), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_node_whose_others_all_hang_goes_on_by_itself_and_answers_in_time() {
+    all_others_hang(None);
+}
+
+/// What needs nobody is done at once; what needs others has an answer when its time is over. The
+/// engine takes nothing either.
+pub(crate) fn all_others_hang(plant: Option<Plant>) {
+    let behaviour = SaEvt::transport::sim::Behaviour { room: 4, ..Shape::default().behaviour };
+    let mut bed = Bed::new(3, Shape { behaviour, plant, ..Shape::default() });
+    bed.settings.hang_time.0 = 100 * HANG;
+    bed.start_all();
+    everywhere(&mut bed, 0);
+    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    bed.stop(0, 90 * HANG);
+    bed.stop(1, 90 * HANG);
+    bed.unlink(programs[2], name(0));
+    let sent: Vec<_> = (0..100).map(|_| bed.publish(2, 0, 2, 0)).collect();
+    bed.read(bed.ledger.opens[2].program, usize::MAX);
+    assert!(sent.iter().all(|id| bed.ledger.opens[2].has_had(*id)), "programs here at once");
+    bed.run(21 * HANG);
+    assert_eq!(last(&bed), Err(Error::Timeout));
+}
+
+#[test]
+fn a_node_that_starts_does_not_answer_before_it_has_met_the_others() {
+    alone_at_first(None);
+}
+
+/// Engines form a cluster of the node alone at first. In one that merges programs are served all the
+/// time.
+pub(crate) fn alone_at_first(plant: Option<Plant>) {
+    for seed in 0..10 {
+        let mut bed = start(seed, 3, plant);
+        everywhere(&mut bed, 0);
+        bed.crash(2, false);
+        bed.run(2 * HANG);
+        cut_off(&mut bed, 2);
+        bed.start(2);
+        let program = bed.connect(2);
+        bed.open(program, name(0), OpenFlags::PUBLISHER, None);
+        let before = bed.answered.len();
+        bed.run(ALONE / 2);
+        assert_eq!(bed.answered.len(), before, "it knows nothing yet");
+        heal(&mut bed);
+        let served = bed.machines[0].as_ref().unwrap().cluster.is_serving();
+        assert!(served, "the others go on");
+        bed.settle();
+        assert_eq!(last(&bed), Ok(()), "it has found what was there");
+        bed.check();
+    }
+}
+
+#[test]
+fn of_two_unlinks_from_different_nodes_one_finds_nothing() {
+    two_unlinks(None);
+}
+
+pub(crate) fn two_unlinks(plant: Option<Plant>) {
+    for seed in 0..30 {
+        let mut bed = start(seed, 3, plant);
+        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        bed.open(programs[1], name(0), ALL, None);
+        bed.run(50 * MS);
+        let before = bed.answered.len();
+        bed.unlink(programs[1], name(0));
+        bed.unlink(programs[2], name(0));
+        bed.settle();
+        let mut outcomes: Vec<_> = bed.answered[before..].iter().map(|a| a.outcome).collect();
+        outcomes.sort_by_key(Result::is_err);
+        assert_eq!(outcomes, [Ok(()), Err(Error::NotExist)]);
+        bed.check();
+    }
+}
+
+#[test]
+fn unlinked_channels_count_until_their_last_instance_anywhere() {
+    instances_of_the_unlinked(None);
+}
+
+/// The limit counts channels that live on without a name, and the last instance of each node ends
+/// its part of it, also when the node dies.
+pub(crate) fn instances_of_the_unlinked(plant: Option<Plant>) {
+    let mut bed = Bed::new(4, Shape { plant, ..Shape::default() });
+    bed.settings.limits[0] = 2;
+    bed.start_all();
+    everywhere(&mut bed, 0);
+    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    let create = |bed: &mut Bed, number| {
+        bed.open(programs[0], name(number), ALL, None);
+        bed.run(50 * MS);
+        last(bed)
+    };
+    bed.unlink(programs[0], name(0));
+    bed.run(50 * MS);
+    assert_eq!(create(&mut bed, 1), Ok(()));
+    assert_eq!(create(&mut bed, 2), Err(Error::NoResources), "the one without name counts");
+    bed.close(0);
+    bed.close(1);
+    bed.run(50 * MS);
+    assert_eq!(create(&mut bed, 2), Err(Error::NoResources), "it has an instance on node 3");
+    bed.crash(2, false);
+    bed.run(2 * HANG);
+    assert_eq!(create(&mut bed, 2), Ok(()), "it has gone with that");
+    bed.settle();
+    bed.check();
+}
