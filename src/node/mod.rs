@@ -470,10 +470,15 @@ impl Server {
 
     /// All identifiers of this start are used up: the next start number begins.
     fn advance_start(&mut self) {
-        self.start = starts::next(self.start);
-        if let Err(error) = self.journal.note_start(self.start) {
+        self.note_start(starts::next(self.start));
+        self.core.next_start(self.start);
+    }
+
+    /// This start has another number from now on.
+    fn note_start(&mut self, start: u32) {
+        self.start = start;
+        if let Err(error) = self.journal.note_start(start) {
             complain(format_args!("cannot note a start number: {error}"));
         }
-        self.core.next_start(self.start);
     }
 }

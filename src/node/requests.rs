@@ -120,12 +120,27 @@ impl Server {
     /// Handles a request. `None`: the cluster has to agree, and the answer comes later.
     fn handle(&mut self, slot: usize, process: ProcessKey, waiting: Waiting) -> Option<Answer> {
         let Waiting { mut request, descriptors } = waiting;
-        if let Err(error) = self.permit(slot, process, &mut request.body) {
-            if let Body::Open { library, asynchronous: true, .. } = request.body {
-                self.inboxes.note_answer(Target { process, library });
-            }
-            return Some(only(Err(error)));
+        let is_dispatched = match request.body {
+            Body::Open { library, asynchronous: true, .. } => Some(Target { process, library }),
+            _ => None,
+        };
+        let answer = match self.permit(slot, process, &mut request.body) {
+            Ok(()) => self.handle_permitted(slot, process, request, descriptors),
+            Err(error) => Some(only(Err(error))),
+        };
+        if let Some(to) = is_dispatched.filter(|_| answer.is_some()) {
+            self.inboxes.note_answer(to);
         }
+        answer
+    }
+
+    fn handle_permitted(
+        &mut self,
+        slot: usize,
+        process: ProcessKey,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+    ) -> Option<Answer> {
         if self.replication.is_some() {
             let asked = self.ask_cluster(slot, process, request.id, &request.body);
             if let Some(outcome) = asked {
@@ -154,10 +169,7 @@ impl Server {
                 self.inboxes.remove(Target { process, library });
                 only(Ok(()))
             }
-            Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
-                if asynchronous {
-                    self.inboxes.note_answer(Target { process, library });
-                }
+            Body::Open { library, instance, flags, names_are_dns, name, .. } => {
                 let core = &mut self.core;
                 opened(core.channel_open(process, library, instance, &name, flags, names_are_dns))
             }
@@ -225,10 +237,14 @@ impl Server {
     fn unlink(&mut self, slot: usize, name: &crate::evt::Name) -> Result<(), Error> {
         let outcome = self.core.channel_unlink(name);
         if outcome.is_ok() {
-            let what = format_args!("has unlinked channel \"{name}\"");
-            self.log_about(slot, Level::Notice, Some(name), what);
+            self.log_unlinked(slot, name);
         }
         outcome
+    }
+
+    pub(super) fn log_unlinked(&mut self, slot: usize, name: &crate::evt::Name) {
+        let what = format_args!("has unlinked channel \"{name}\"");
+        self.log_about(slot, Level::Notice, Some(name), what);
     }
 
     fn had_backlog(&self, slot: usize, library: LibraryNo) -> bool {

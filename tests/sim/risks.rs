@@ -186,8 +186,8 @@ fn a_node_that_starts_does_not_answer_before_it_has_met_the_others() {
     alone_at_first(None);
 }
 
-/// Engines form a cluster of the node alone at first. In one that merges programs are served all the
-/// time.
+/// Engines form a cluster of the node alone at first. In one that merges programs are served all
+/// the time.
 pub(crate) fn alone_at_first(plant: Option<Plant>) {
     for seed in 0..10 {
         let mut bed = start(seed, 3, plant);

@@ -30,8 +30,8 @@ fn an_event_that_ends_beside_a_merge_does_not_come_again() {
     expiry_beside_a_merge();
 }
 
-/// It ends at one side a moment before it is handed over from the other: the ledger notices if it is
-/// delivered twice.
+/// It ends at one side a moment before it is handed over from the other: the ledger notices if it
+/// is delivered twice.
 fn expiry_beside_a_merge() {
     let retention = 3 * HANG;
     for step in 0..40 {

@@ -194,9 +194,6 @@ impl Story {
             let word = self.dice.roll(WORDS) as usize;
             let priority = self.dice.roll(Priority::LEVELS as u64) as u8;
             let retention = if self.dice.roll(4) == 0 { self.retention } else { 0 };
-            // See "Known limits": what is retained in total order, and splits.
-            let ordered = self.bed.ledger.opens[at].ordered && self.with_faults;
-            let retention = if ordered { 0 } else { retention };
             if self.bed.is_held(at, priority) {
                 return;
             }

@@ -37,6 +37,24 @@ fn groups(reports: &BTreeMap<Life, Report>, own: Life) -> Vec<Group> {
     sets.into_iter().filter_map(group).collect()
 }
 
+/// Whose states are needed where several groups meet: those of the donors, and of members that know
+/// of retained events that have not come to the donor. Only they can tell which of these have
+/// ended.
+fn states_wanted(reports: &BTreeMap<Life, Report>, groups: &[Group]) -> BTreeSet<Life> {
+    let knows_more = |life: &Life, donor: &Life| {
+        let (Some(report), Some(donor)) = (reports.get(life), reports.get(donor)) else {
+            return false;
+        };
+        let mut have = report.have.iter();
+        have.any(|(owner, number)| donor.have.get(owner).is_none_or(|known| known < number))
+    };
+    let wanted = |group: &Group| {
+        let members = group.members.iter().copied();
+        members.filter(|life| knows_more(life, &group.donor)).chain([group.donor]).collect()
+    };
+    groups.iter().flat_map(|group| -> Vec<Life> { wanted(group) }).collect()
+}
+
 /// What a view begins with.
 struct Union {
     directory: Directory,
@@ -70,9 +88,9 @@ impl Cluster {
         let alone = groups.len() == 1 && groups[0].members.contains(&self.own);
         let Some(proposal) = self.proposal.as_mut() else { return };
         if !alone {
-            let donors = groups.iter().map(|group| group.donor).filter(|donor| *donor != self.own);
+            let asked = states_wanted(&proposal.reports, &groups).into_iter();
             let unasked: Vec<Life> =
-                donors.filter(|donor| proposal.fetching.insert(*donor)).collect();
+                asked.filter(|life| *life != self.own && proposal.fetching.insert(*life)).collect();
             let view = proposal.view;
             unasked.into_iter().for_each(|donor| self.push_to(donor, Body::Fetch(view)));
         }
@@ -168,7 +186,11 @@ impl Cluster {
             }
         }
         let counted = groups.iter().flat_map(|group| group.members.iter().copied()).collect();
-        let removed = if keep_all { Vec::new() } else { removed(&directory, &states) };
+        let removed = if keep_all {
+            Vec::new()
+        } else {
+            removed(&directory, &proposal.states.values().chain([&own]).collect::<Vec<_>>())
+        };
         Union { directory, same, counted, removed }
     }
 

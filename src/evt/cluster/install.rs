@@ -56,7 +56,10 @@ impl Cluster {
         let acks: BTreeMap<Life, u64> = others.map(|life| (*life, 0)).collect();
         self.notices.push(Notice::View(install.view, install.members.len()));
         let (id, version) = (install.view, install.version);
-        self.view = Some(View { id, members: install.members, version, acks });
+        let before = self.view.take().map(|view| view.members).unwrap_or_default();
+        let same = |life: &&Life| prior.is_some() && install.priors.get(life).copied() == prior;
+        let kin = before.iter().filter(same).copied().collect();
+        self.view = Some(View { id, members: install.members, kin, version, acks });
         self.must_order = false;
         (self.applied, self.stable) = (install.base, install.base - 1);
         (self.told_stable, self.acked) = (install.base - 1, 0);
@@ -152,8 +155,9 @@ impl Cluster {
                 let retained = &self.retained;
                 peer.flow.tasks.clear();
                 own.for_each(|forward| {
-                    let orders = &self.orders;
-                    peer.owe(forward, orders.upto(forward.owner, self.own, retained));
+                    let kin = view.kin.contains(&forward.to);
+                    let upto = self.orders.upto(forward.owner, self.own, kin, retained);
+                    peer.owe(forward, upto);
                 });
             }
         }

@@ -28,8 +28,8 @@ impl Life {
     /// Marks whose events are in total order.
     const IN_ORDER: u16 = 0x8000;
 
-    /// As whose the events of this life that are in total order are numbered: apart from the others,
-    /// since they come another way. Since version 2.
+    /// As whose the events of this life that are in total order are numbered: apart from the
+    /// others, since they come another way. Since version 2.
     #[must_use]
     pub const fn in_order(self) -> Self {
         Self { member: self.member | Self::IN_ORDER, start: self.start }

@@ -78,13 +78,23 @@ impl Orders {
         out.chain(due).any(|item| item.record.id == id)
     }
 
-    /// Up to which number the retained events of `owner` are to be forwarded: those of this node
-    /// that have been applied will be given yet.
-    pub(super) fn upto(&self, owner: Life, own: Life, retained: &Retained) -> u64 {
-        let applied = self.out.iter().filter(|batch| batch.applied && owner == own.in_order());
+    /// Up to which number the retained events of `owner` are to be forwarded. Those of this node
+    /// that have been applied will be given yet; who is of its `kin` has these to give too. Were
+    /// they waited for there, each could wait for the other.
+    pub(super) fn upto(&self, owner: Life, own: Life, kin: bool, retained: &Retained) -> u64 {
+        let waits = owner == own.in_order() && !kin;
+        let applied = self.out.iter().filter(|batch| batch.applied && waits);
         let places = applied.flat_map(|batch| &batch.items).filter_map(|item| item.place);
         let last = places.map(|place| place.number).max().unwrap_or(0);
         last.max(retained.have_of(owner))
+    }
+
+    /// The first of the retained events of `owner` that has been applied and will be given in its
+    /// place in the sequence. Those after it will be, too: an origin has all or none of them due.
+    pub(super) fn first_due(&self, owner: Life) -> Option<u64> {
+        let all = self.due.iter().filter(|due| due.origin.in_order() == owner);
+        let mut places = all.flat_map(|due| &due.items).filter_map(|item| item.place);
+        places.next().map(|place| place.number)
     }
 
     pub(super) fn unfinished(&self) -> usize {
@@ -238,20 +248,21 @@ impl Cluster {
         self.settle_item(item, world);
     }
 
-    /// A view begins: what was not given stays if its publisher's node has it in the same place.
+    /// A view begins: what is everywhere is given as far as nothing older is to come; the rest
+    /// stays if its publisher's node has it in the same place.
     pub(super) fn carry_over(
         &mut self,
         priors: &BTreeMap<Life, ViewId>,
         base: u64,
         world: &mut World<'_>,
     ) {
+        self.give_due(world);
         let prior = self.view.as_ref().map(|view| view.id).or(self.resumed);
         let mut lost = BTreeSet::new();
         let keep_all = self.settings.has(Plant::KeepForeign);
         for mut due in std::mem::take(&mut self.orders.due) {
-            let settled = due.number <= self.stable;
-            if settled || keep_all || priors.get(&due.origin).copied() == prior {
-                due.number = if settled { 0 } else { base };
+            if keep_all || priors.get(&due.origin).copied() == prior {
+                due.number = if due.number <= self.stable { 0 } else { base };
                 self.orders.due.push_back(due);
             } else {
                 self.orders.due_bytes -= bytes(&due.items);

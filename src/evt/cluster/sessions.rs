@@ -247,8 +247,8 @@ impl Cluster {
         answering.filter_map(|peer| peer.life).fold(self.own, Life::min)
     }
 
-    /// Whether there are channels in total order, so that members that do not know of it cannot take
-    /// part.
+    /// Whether there are channels in total order, so that members that do not know of it cannot
+    /// take part.
     pub(super) fn is_ordering(&self) -> bool {
         let used = self.view.as_ref().is_some_and(|view| view.version >= 2);
         let ordering = self.directory.has_ordered() || self.retained.holds_in_order();

@@ -99,7 +99,8 @@ impl Cluster {
         let began = Stream::Began { missed: missed.into_iter().collect() };
         peer.push(Packet::stream(position.0, position.1, began));
         let owed = self.plan.iter().filter(|f| f.holder == own && f.to == life);
-        let upto = |owner| self.orders.upto(owner, own, &self.retained);
+        let kin = view.kin.contains(&life);
+        let upto = |owner| self.orders.upto(owner, own, kin, &self.retained);
         owed.for_each(|forward| peer.owe(forward, upto(forward.owner)));
     }
 
@@ -219,7 +220,8 @@ impl Cluster {
                 self.consider_serving(world.now);
             }
             Stream::Forwarded { owner, upto } => {
-                self.retained.cover(owner, upto);
+                let due = self.orders.first_due(owner).unwrap_or(u64::MAX);
+                self.retained.cover(owner, upto.min(due.saturating_sub(1)));
                 self.expected.remove(&owner);
                 self.consider_serving(world.now);
             }
@@ -272,16 +274,23 @@ impl Cluster {
         let primaries = self.primaries(item.incarnation, world);
         let id = item.record.id;
         if let Some(place) = item.place {
-            if self.retained.covers(place) {
+            let due = self.orders.first_due(place.owner).is_some_and(|due| due <= place.number);
+            if due || self.retained.covers(place) {
                 return;
             }
             if !self.note_item(place, primaries.first().copied(), id) {
                 deadline = world.now;
             }
         }
+        let late = item.place.is_some_and(|place| place.owner != place.owner.of());
         for primary in primaries {
-            let record: &Rc<_> = &item.record;
-            world.node.deliver_remote(primary, record, deadline, world.now, world.windows);
+            let (record, now): (&Rc<_>, _) = (&item.record, world.now);
+            if late {
+                // Its place in the sequence is past: who subscribes from now on gets it.
+                world.node.keep_remote(primary, record, deadline, now);
+            } else {
+                world.node.deliver_remote(primary, record, deadline, now, world.windows);
+            }
         }
         self.settle_item(item, world);
     }

@@ -113,15 +113,16 @@ impl Node {
         }
     }
 
-    /// Says whether events of a channel are in total order: what is published on it is only gathered
-    /// for others, and comes back by [`Node::deliver_own`]. Unknown: ignored.
+    /// Says whether events of a channel are in total order: what is published on it is only
+    /// gathered for others, and comes back by [`Node::deliver_own`]. Unknown: ignored.
     pub fn set_ordered(&mut self, incarnation: Incarnation, ordered: bool) {
         if let Some(channel) = self.incarnations.get(&incarnation) {
             self.channels[*channel].ordered = ordered;
         }
     }
 
-    /// Says whether publishers on a channel are to wait where other nodes are slow. Unknown: ignored.
+    /// Says whether publishers on a channel are to wait where other nodes are slow. Unknown:
+    /// ignored.
     pub fn set_patient(&mut self, incarnation: Incarnation, patient: bool) {
         if let Some(channel) = self.incarnations.get(&incarnation) {
             let channel = &mut self.channels[*channel];
@@ -324,6 +325,20 @@ impl Node {
         }
     }
 
+    /// Retains an event of another node without delivering it, if it is to be retained, has time
+    /// left and is not retained already. Unknown channel: nothing happens.
+    pub fn keep_remote(
+        &mut self,
+        incarnation: Incarnation,
+        record: &Rc<EventRecord>,
+        deadline: Time,
+        now: Time,
+    ) {
+        if let Some(channel) = self.incarnations.get(&incarnation).copied() {
+            self.keep_gathered(channel, record, (deadline, now), None);
+        }
+    }
+
     /// As [`Node::deliver_remote`], an event of this node that was gathered only. `user` is charged
     /// if it is retained.
     pub fn deliver_own(
@@ -341,6 +356,30 @@ impl Node {
         }
     }
 
+    /// Retains an event that is to be and has time left; false if it is already.
+    fn keep_gathered(
+        &mut self,
+        channel: u32,
+        record: &Rc<EventRecord>,
+        (deadline, now): (Time, Time),
+        user: Option<u32>,
+    ) -> bool {
+        if record.retention == Span::ZERO {
+            return true;
+        }
+        if self.channels[channel].retention.contains(record.id) {
+            return false;
+        }
+        if deadline > now {
+            let record = Rc::clone(record);
+            let incarnation = self.channels[channel].incarnation;
+            let change = Change::Retained { incarnation, record: record.clone(), deadline };
+            self.changes.push(change);
+            self.store(channel, Retained { record, deadline, user });
+        }
+        true
+    }
+
     /// Delivers and retains; false if it was retained already, or is none.
     fn deliver_gathered(
         &mut self,
@@ -351,17 +390,8 @@ impl Node {
         windows: &mut dyn Windows,
     ) -> bool {
         let Ok(attributes) = AttributesRef::parse(&record.attributes) else { return false };
-        if record.retention > Span::ZERO {
-            if self.channels[channel].retention.contains(record.id) {
-                return false;
-            }
-            if deadline > now {
-                let record = Rc::clone(record);
-                let incarnation = self.channels[channel].incarnation;
-                let change = Change::Retained { incarnation, record: record.clone(), deadline };
-                self.changes.push(change);
-                self.store(channel, Retained { record, deadline, user });
-            }
+        if !self.keep_gathered(channel, record, (deadline, now), user) {
+            return false;
         }
         self.work += u64::from(self.find_takers(channel, attributes));
         let takers = std::mem::take(&mut self.scratch.takers);

@@ -287,12 +287,7 @@ impl Server {
 
     fn heed(&mut self, notice: &Notice) {
         match notice {
-            Notice::Start(start) => {
-                self.start = *start;
-                if let Err(error) = self.journal.note_start(*start) {
-                    log(format_args!("cannot note a start number: {error}"));
-                }
-            }
+            Notice::Start(start) => self.note_start(*start),
             // Programs of an earlier start could not come back before.
             Notice::Serving if self.grace_ends.is_some() => {
                 self.grace_ends = Some(self.now.after(self.config.grace));

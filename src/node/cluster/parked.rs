@@ -4,8 +4,8 @@ use super::Replication;
 use crate::evt::cluster::{Answer, Ask, Outcome, Ticket};
 use crate::evt::node::{ProcessKey, Target};
 use crate::evt::{Error, InstanceNo, LibraryNo, Name};
+use crate::node::Server;
 use crate::node::client::Client;
-use crate::node::{Server, log};
 use crate::wire::{Body, reply};
 
 /// Requests of one program that wait for the cluster; beyond, its next one waits in its socket. As
@@ -100,13 +100,12 @@ impl Server {
         let Parked { slot, generation, id, process, what } = parked;
         let Some(client) = self.client(slot, generation) else { return };
         client.parked -= 1;
-        let (pid, uid) = (client.peer.pid, client.peer.uid);
         match what {
             What::Open { library, asynchronous: true, .. } => {
                 self.inboxes.note_answer(Target { process, library });
             }
             What::Unlink { name } if answer.outcome.is_ok() => {
-                log(format_args!("channel \"{name}\" unlinked by pid {pid} uid {uid}"));
+                self.log_unlinked(slot, &name);
             }
             _ => {}
         }
@@ -171,23 +170,23 @@ impl Server {
         match *body {
             Body::Open { library, instance, flags, names_are_dns, asynchronous, name } => {
                 let ask = Ask::Open { process, library, instance, name, flags, names_are_dns };
-                let parked = self.open_in_cluster(slot, id, asynchronous, ask);
-                if asynchronous && parked.is_err() {
-                    self.inboxes.note_answer(Target { process, library });
-                }
-                Some(parked)
+                Some(self.park(slot, id, ask, What::Open { library, instance, asynchronous }))
             }
-            Body::Unlink { name } => Some(self.unlink_in_cluster(slot, id, name)),
+            Body::Unlink { name } => {
+                let what = What::Unlink { name: Box::new(name) };
+                Some(self.park(slot, id, Ask::Unlink { name }, what))
+            }
             Body::RetentionClear { instance, id: event } => {
                 let ask = Ask::Clear { process, instance, id: event };
-                Some(self.clear_in_cluster(slot, id, ask))
+                Some(self.park(slot, id, ask, What::Clear))
             }
+            // What is closed is perhaps not open yet.
             Body::Close { instance } => {
-                self.close_in_cluster(slot, process, instance);
+                self.give_up_opens(slot, process, |_, of| of == instance);
                 None
             }
             Body::LibraryClose { library } => {
-                self.close_library_in_cluster(slot, process, library);
+                self.give_up_opens(slot, process, |of, _| of == library);
                 None
             }
             // A program that was connected to a node of before comes back when this one serves.
@@ -196,50 +195,6 @@ impl Server {
             Body::MoveChannel { .. } | Body::MoveRetained { .. } => Some(Err(Error::TryAgain)),
             _ => None,
         }
-    }
-
-    /// Opens a channel of the cluster.
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::park`].
-    fn open_in_cluster(
-        &mut self,
-        slot: usize,
-        id: u32,
-        asynchronous: bool,
-        ask: Ask,
-    ) -> Result<(), Error> {
-        let Ask::Open { library, instance, .. } = ask else { return Err(Error::Library) };
-        self.park(slot, id, ask, What::Open { library, instance, asynchronous })
-    }
-
-    /// Unlinks a channel of the cluster.
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::park`].
-    fn unlink_in_cluster(&mut self, slot: usize, id: u32, name: Name) -> Result<(), Error> {
-        self.park(slot, id, Ask::Unlink { name }, What::Unlink { name: Box::new(name) })
-    }
-
-    /// Ends the retention of an event in the cluster.
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::park`].
-    fn clear_in_cluster(&mut self, slot: usize, id: u32, ask: Ask) -> Result<(), Error> {
-        self.park(slot, id, ask, What::Clear)
-    }
-
-    /// An instance is closed, perhaps before it was open.
-    fn close_in_cluster(&mut self, slot: usize, process: ProcessKey, instance: InstanceNo) {
-        self.give_up_opens(slot, process, |_, of| of == instance);
-    }
-
-    /// A library handle is closed, perhaps before all that it was to open was open.
-    fn close_library_in_cluster(&mut self, slot: usize, process: ProcessKey, library: LibraryNo) {
-        self.give_up_opens(slot, process, |of, _| of == library);
     }
 
     fn give_up_opens(
