@@ -237,8 +237,9 @@ impl Peer {
             return false;
         };
         let Some(body) = self.pop() else { return false };
+        let body = body.shortened(self.version);
         if carry(&[Addressed { key, session, number: self.sent + 1 }], &body) != Carried::Sent {
-            self.put_back(body);
+            self.put_back(body.lengthened());
             self.blocked = true;
             return false;
         }
@@ -311,7 +312,9 @@ impl Peer {
 
 fn stream_weight(stream: &Stream) -> u64 {
     match stream {
-        Stream::Items(items) => items.iter().map(Item::bytes).sum::<u64>() + BODY_BYTES,
+        Stream::Items(items) | Stream::Burst(items) => {
+            items.iter().map(Item::bytes).sum::<u64>() + BODY_BYTES
+        }
         Stream::Lost(channels) => 16 * channels.len() as u64 + BODY_BYTES,
         _ => BODY_BYTES,
     }

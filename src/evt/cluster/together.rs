@@ -85,7 +85,7 @@ impl Cluster {
         let Some((view, applied, items)) = mates.first().and_then(|key| self.ready(*key)) else {
             return false;
         };
-        let stream = Stream::Items(items[..number].to_vec());
+        let stream = Stream::Burst(items[..number].to_vec());
         let body = Body::Stream { view, applied, stream };
         let addressed = |key: &PeerKey| {
             let peer = self.peers.get(key)?;
