@@ -141,7 +141,11 @@ pub fn run(config: Config, place: Place) -> Result<(), String> {
     let mut server = Server::start(config, place)?;
     server.depart_first();
     while !server.ending {
-        server.step().map_err(|error| format!("the event loop failed: {error}"))?;
+        server.step().map_err(|error| match error.kind() {
+            // It says itself what has failed.
+            io::ErrorKind::Other => error.to_string(),
+            _ => format!("the event loop failed: {error}"),
+        })?;
         if server.begins_anew {
             server.note_end();
             let Server { config, place, departure, .. } = server;
