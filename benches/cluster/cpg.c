@@ -1,6 +1,7 @@
 /*
- * The limit: bare corosync CPG, one group, agreed order, no daemon of ours. --place has the files of
- * the nodes' network namespaces, separated by commas: that of who sends first, then the readers'.
+ * The limit: bare corosync CPG, one group, agreed order, no daemon of ours. --place has the files
+ * of the nodes' network namespaces, separated by commas: that of who sends first, then the
+ * readers'.
  */
 #include "../contest/common.h"
 #include "group.h"

@@ -1,5 +1,6 @@
-"""What is measured by programs that are told what to do: operations, recovery, a node that joins."""
+"""What is measured by programs that are told what to do: operations, recovery, joining."""
 
+import json
 import os
 import subprocess
 import threading
@@ -37,10 +38,11 @@ def build():
 class Speaker:
     """A program whose lines are read; commands are given a line each."""
 
-    def __init__(self, words, socket=None):
+    def __init__(self, words, socket=None, errors=None):
         environment = dict(os.environ, SAEVT_SOCKET=socket or "")
         self.process = subprocess.Popen(words, env=environment, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True, bufsize=1)
+                                        stdout=subprocess.PIPE, stderr=errors, text=True,
+                                        bufsize=1)
 
     def line(self):
         """The next line; its end is an error."""
@@ -151,7 +153,7 @@ class Usable:
             actor.insist("sub %s 1" % name)
 
     def use(self):
-        """Creates a channel on each, and has an event of each come to all. Gives when it is done."""
+        """Creates a channel on each, and has an event of each come to all; gives the moment."""
         self.number += 1
         made = "%s-%d" % (self.name, self.number)
         at_once([lambda a=actor, i=index: a.insist("open %s-%d psc 10000" % (made, i))
@@ -173,35 +175,41 @@ class Usable:
             actor.end()
 
 
+def lose_node(site, lost, survivor):
+    """Kills the corosync of a node; gives when that of a survivor has reported it."""
+    words = [os.path.join(BUILT, "watch")]
+    watch = Speaker(words + [site.engine.space(survivor)])
+    # A change of the group is reported where a member of it is gone; that one will complain.
+    member = Speaker(words + [site.engine.space(lost)], errors=subprocess.DEVNULL)
+    while watch.line()[1] != "2":
+        pass
+    site.engine.call("kill", str(lost))
+    told = watch.line()
+    while told[2] != "1":
+        told = watch.line()
+    watch.end()
+    # Its corosync has gone, and it with that.
+    member.end()
+    return int(told[0]) / 1e9
+
+
 def recovery(site, lost, fault, repetitions, tell):
     """Seconds from the engine's report of a change, or from the kill of a daemon, until all
     survivors are served. `fault`: "node" (its corosync is killed) or "daemon"."""
     taken = []
     survivors = [node for node in rig.NODES if node != lost]
-    watch = None
     for number in range(repetitions):
         tell("recovery: %s %d, %d of %d" % (fault, lost, number + 1, repetitions))
         usable = Usable(site, survivors, "recovery-%s-%d-%d" % (fault, lost, number))
         usable.use()
         if fault == "node":
-            watch = Speaker([os.path.join(BUILT, "watch"), site.engine.space(survivors[0])])
-            watches = [Speaker([os.path.join(BUILT, "watch"), site.engine.space(lost)])]
-            while watch.line()[1] != "2":
-                pass
-            site.engine.call("kill", str(lost))
-            while (words := watch.line())[2] != "1":
-                pass
-            reported = int(words[0]) / 1e9
-            for watcher in watches:
-                watcher.process.kill()
-                watcher.process.wait()
+            reported = lose_node(site, lost, survivors[0])
         else:
             reported = time.monotonic()
             site.daemons[lost].end(by_force=True)
         taken.append(usable.use() - reported)
         usable.end()
         if fault == "node":
-            watch.end()
             site.engine.start(lost)
         else:
             site.daemons[lost].start()
@@ -213,7 +221,6 @@ def recovery(site, lost, fault, repetitions, tell):
 
 def held_by(site, node):
     """Retained events that a node has."""
-    import json
     tool = os.path.join(TOP, "build", "bin", "saevt")
     done = subprocess.run([tool, "status", "--json"], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL,

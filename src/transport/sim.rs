@@ -71,6 +71,8 @@ struct State {
     load: BTreeMap<PeerId, usize>,
     /// How many messages were sent, and their bytes, by sender and receiver.
     traffic: BTreeMap<(u32, u32), (u64, u64)>,
+    /// How many of them, and of their bytes, were the same message for another.
+    spared: (u64, u64),
 }
 
 /// The engine of all members.
@@ -94,6 +96,7 @@ impl Net {
             parts: BTreeMap::new(),
             load: BTreeMap::new(),
             traffic: BTreeMap::new(),
+            spared: (0, 0),
         })))
     }
 
@@ -171,6 +174,13 @@ impl Net {
     #[must_use]
     pub fn traffic(&self, from: u32, to: u32) -> (u64, u64) {
         self.0.borrow().traffic.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// How many of all messages, and of their bytes, went out with another one: they were for
+    /// several, and the engine carries that as one message.
+    #[must_use]
+    pub fn spared(&self) -> (u64, u64) {
+        self.0.borrow().spared
     }
 
     /// Whether a node has something to receive now.
@@ -436,6 +446,9 @@ impl Transport for Sim {
         let receivers = messages.iter().map(|(peer, _)| *peer);
         let taken = self.may_send(receivers)?;
         let mut state = self.net.0.borrow_mut();
+        let more = taken.len().saturating_sub(1) as u64;
+        state.spared.0 += more;
+        state.spared.1 += more * tail.len() as u64;
         for (peer, message) in messages.into_iter().filter(|(peer, _)| taken.contains(peer)) {
             state.post(self.own, peer, message);
         }

@@ -202,24 +202,19 @@ impl Peer {
         self.joinable = (!urgent).then_some(bytes);
     }
 
-    /// The events that are to be sent next, and what they rest on.
-    pub(super) fn next_items(&self) -> Option<(ViewId, u64, &[Item])> {
-        match self.out.front() {
-            Some(Body::Stream { view, applied, stream: Stream::Items(items) }) => {
-                Some((*view, *applied, items))
-            }
-            _ => None,
-        }
+    /// The packet that is to be sent next.
+    pub(super) fn next(&self) -> Option<&Body> {
+        self.out.front()
     }
 
-    /// The first of these events have been sent.
-    pub(super) fn drop_items(&mut self, number: usize) {
-        let Some(Body::Stream { view, applied, stream: Stream::Items(mut items) }) = self.pop()
-        else {
-            return;
-        };
-        let rest = items.split_off(number);
-        if !rest.is_empty() {
+    /// The next packet has been sent, or the events it begins with.
+    pub(super) fn drop_beginning(&mut self, sent: &Body) {
+        let next = self.pop();
+        if let Some(Body::Stream { view, applied, stream: Stream::Items(mut items) }) = next
+            && let Body::Stream { stream: Stream::Burst(first), .. } = sent
+            && first.len() < items.len()
+        {
+            let rest = items.split_off(first.len());
             self.put_back(Body::Stream { view, applied, stream: Stream::Items(rest) });
         }
     }
@@ -231,11 +226,14 @@ impl Peer {
         Some(body)
     }
 
+    /// Whether it is known by which number of the session, and not known to have no room.
+    pub(super) const fn may_be_sent(&self) -> bool {
+        self.established && self.theirs.is_some() && !self.blocked
+    }
+
     /// Sends the next packet, if there is one and room for it; gives whether it has.
     pub(super) fn send_next(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) -> bool {
-        let Some(session) = self.theirs.filter(|_| self.established && !self.blocked) else {
-            return false;
-        };
+        let Some(session) = self.theirs.filter(|_| self.may_be_sent()) else { return false };
         let Some(body) = self.pop() else { return false };
         let body = body.shortened(self.version);
         if carry(&[Addressed { key, session, number: self.sent + 1 }], &body) != Carried::Sent {
