@@ -158,7 +158,7 @@ pub(super) struct ClusterTable {
     ordering: Option<OrderingKey>,
     remote: Option<RemoteKey>,
     patience_seconds: Option<f64>,
-    channel: Vec<ChannelTable>,
+    channel: Option<Vec<ChannelTable>>,
 }
 
 impl ClusterTable {
@@ -219,7 +219,8 @@ impl ClusterTable {
             within("cluster.peer_queue_bytes_max", bytes, 1 << 16, 1 << 32)?;
             config.peer_queue_bytes_max = bytes;
         }
-        config.travels = cluster_travel::read(self.ordering, self.remote, self.channel)?;
+        config.travels =
+            cluster_travel::read(self.ordering, self.remote, self.channel.unwrap_or_default())?;
         check_times(&config)?;
         Ok(Some(config))
     }
@@ -230,7 +231,7 @@ impl ClusterTable {
             self.quorum.is_some(),
             self.ordering.is_some(),
             self.remote.is_some(),
-            !self.channel.is_empty(),
+            self.channel.is_some(),
         ];
         let numbers = [self.member, self.members_expected, self.peer_queue_bytes_max];
         let times = [
@@ -367,5 +368,23 @@ mod tests {
             assert!(error.starts_with(expected), "{line}: {error}");
         }
         assert!(read("engine = \"carrier pigeon\"").unwrap_err().contains("carrier pigeon"));
+        for engine in ["corosync", "tipc"] {
+            for line in [
+                "ordering = \"agreed\"",
+                "channel = [{ name = \"a\", ordering = \"agreed\" }]",
+                "remote = \"agreed\"",
+                "channel = [{ name = \"a\", remote = \"agreed\" }]",
+                "channel = [{ name = \"a\", total = true }]",
+                "channel = [{ ordering = \"total\" }]",
+            ] {
+                let text = format!("engine = \"{engine}\"\n{line}");
+                let error = read(&text).expect_err(&text);
+                let told = ["agreed", "total", "name"].iter().any(|word| error.contains(word));
+                assert!(told, "{text}: {error}");
+            }
+            let total = read(&format!("engine = \"{engine}\"\nordering = \"total\""));
+            let travels = total.unwrap().unwrap().travels;
+            assert_eq!(travels.all.ordering, Ordering::Total, "on both engines");
+        }
     }
 }

@@ -1,5 +1,6 @@
 /* A program on a node of a cluster: does what its standard input says, a command a line, by the
- * public headers alone. Each is answered by a line `= CODE`, or `= CODE ID`; callbacks are told as
+ * public headers alone. Each is answered by a line `= CODE ID`; after a burst the ID is how often
+ * the service has refused to take an event; callbacks are told as
  *
  *   ! event SUBSCRIPTION ID PRIORITY NUMBER SIZE good|bad
  *   ! lost SUBSCRIPTION
@@ -149,22 +150,22 @@ static void rest(long nanoseconds)
     nanosleep(&span, NULL);
 }
 
-/* Publishes numbered events, each until it is taken. */
+/* Publishes numbered events, each until it is taken; `refused` counts how often one was not. */
 static SaAisErrorT burst(const char *name, unsigned long first, unsigned long count,
-    unsigned long size)
+    unsigned long size, unsigned priority, SaEvtEventIdT *refused)
 {
     unsigned long number;
     SaEvtEventIdT id;
 
     for (number = first; number < first + count; number++) {
         for (;;) {
-            /* Of the highest priority, as lost-events are: neither overtakes the other. */
-            SaAisErrorT code = publish(name, 0, 0, size, number, &id);
+            SaAisErrorT code = publish(name, priority, 0, size, number, &id);
 
             if (code == SA_AIS_OK)
                 break;
             if (code != SA_AIS_ERR_TRY_AGAIN)
                 return code;
+            ++*refused;
             rest(1000000);
         }
         if (number % 16 == 0)
@@ -198,8 +199,10 @@ static void obey(char *line)
         code = subscribe(name, (unsigned)one);
     } else if (sscanf(line, "pub %63s %lu %lu %lu %lu", name, &one, &two, &three, &four) == 5) {
         code = publish(name, (unsigned)one, (long)two, three, four, &id);
-    } else if (sscanf(line, "burst %63s %lu %lu %lu", name, &one, &two, &three) == 4) {
-        code = burst(name, one, two, three);
+    } else if (sscanf(line, "burst %63s %lu %lu %lu %lu", name, &one, &two, &three, &four) >= 4) {
+        /* If nothing else is said, of the highest priority, as lost-events are: neither overtakes
+         * the other. */
+        code = burst(name, one, two, three, (unsigned)four, &id);
     } else if (sscanf(line, "clear %63s %llu", name, &event) == 2) {
         code = saEvtEventRetentionTimeClear(*channel(name), event);
     } else {

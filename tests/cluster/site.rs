@@ -65,6 +65,8 @@ pub(crate) struct Site {
     pub(crate) members: [usize; 4],
     /// Lines of the configuration: when a member is missed, and signs of life.
     pub(crate) times: &'static str,
+    /// More lines of the table of the cluster, and tables in it.
+    pub(crate) more: &'static str,
 }
 
 impl Site {
@@ -85,6 +87,7 @@ impl Site {
             is_numbered: true,
             members: [0, 1, 2, 3],
             times: "hang_seconds = 4.0",
+            more: "",
         }
     }
 
@@ -115,8 +118,8 @@ impl Site {
         let member = if self.is_numbered { format!("member = {number}\n") } else { String::new() };
         let configuration = format!(
             "[cluster]\nengine = \"{}\"\nservice = \"{}\"\n{}\n\
-             alone_after_seconds = 3.0\n{quorum}{member}",
-            self.engine, self.service, self.times
+             alone_after_seconds = 3.0\n{quorum}{member}{}",
+            self.engine, self.service, self.times, self.more
         );
         let file = home.join("saevtd.conf");
         fs::write(&file, configuration).expect("a file can be written");
