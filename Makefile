@@ -8,6 +8,7 @@
 #   make bench-budget            counts instructions anew, for benches/budget.json
 #   make fuzz                    hostile input for a few minutes; FUZZ_RUNS, FUZZ_SEEDS, FUZZ_SEED
 #   make bench                   measures beside peers; BENCH_RUNS, BENCH_SECONDS, BENCH_ONLY, ...
+#   make bench-cluster           three nodes beside bare corosync; BENCH_PARTS, BENCH_CASES, ...
 #   make deb                     Debian packages in build/deb; needs debhelper
 #   make install PREFIX=/usr     also DESTDIR, LIBDIR, BINDIR, PYTHONDIR, ...; never touches /etc
 #
@@ -57,8 +58,8 @@ RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock $(wildcard 
 
 export CC CARGO_TARGET_DIR SAEVT_PREFIX
 
-.PHONY: all demo test test-engines fuzz bench bench-growth bench-budget install uninstall deb \
-    version clean
+.PHONY: all demo test test-engines fuzz bench bench-growth bench-cluster bench-budget install \
+    uninstall deb version clean
 .DELETE_ON_ERROR:
 
 all: build/lib/libSaEvt.so build/sbin/saevtd build/bin/saevt
@@ -182,6 +183,10 @@ bench: all
 BENCH ?=
 bench-growth: all
 	benches/growth/run.py $(BENCH)
+
+# benches/cluster/README.md says what is measured. Takes root, and installs corosync.
+bench-cluster: all
+	benches/cluster/run --install
 
 # What a test stage allows, as counted now: commit it with the change that costs or saves, say why.
 bench-budget: all

@@ -17,6 +17,8 @@ mod meeting;
 mod program;
 #[path = "cluster/site.rs"]
 mod site;
+#[path = "cluster/starting.rs"]
+mod starting;
 #[path = "cluster/travels.rs"]
 mod travels;
 
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
     }
     let words: Vec<&String> = words.iter().filter(|word| !word.starts_with('-')).collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(*word));
-    let tests = [meeting::TESTS, travels::TESTS, faults::TESTS].concat();
+    let tests = [meeting::TESTS, starting::TESTS, travels::TESTS, faults::TESTS].concat();
     let (mut passed, mut failed) = (0, 0);
     for (name, need, body) in tests.iter().filter(|(name, ..)| chosen(name)) {
         let mut site = Site::new(name);

@@ -45,6 +45,34 @@ fn item(place: Option<Place>) -> Item {
     Item { incarnation: CHANNEL, place, deadline: Time::MAX, record: Rc::new(record) }
 }
 
+/// Events that have much in common with those before them, and some that have not.
+fn burst() -> Vec<Item> {
+    let first = Item { deadline: Time(0), ..item(None) };
+    let after = |before: &Item, change: &dyn Fn(&mut EventRecord)| {
+        let mut record = EventRecord::clone(&before.record);
+        record.id = EventId(record.id.0 + 1);
+        change(&mut record);
+        Item { record: Rc::new(record), ..before.clone() }
+    };
+    let mut burst = vec![first];
+    let changes: [&dyn Fn(&mut EventRecord); 7] = [
+        &|record| record.publish_time += 1,
+        &|record| record.publish_time -= 1,
+        &|record| record.publish_time = i64::MAX,
+        &|record| record.id = EventId(80_000),
+        &|record| record.retention = Span::ZERO,
+        &|record| record.priority = Priority::HIGHEST,
+        &|record| record.data = vec![7; 300],
+    ];
+    for change in changes {
+        let next = after(burst.last().unwrap(), change);
+        burst.push(next);
+    }
+    let other = Item { incarnation: Incarnation(4), place: Some(PLACE), ..burst[0].clone() };
+    burst.extend([Item { deadline: Time(9), ..other.clone() }, other]);
+    burst
+}
+
 fn directory() -> Directory {
     let lives = BTreeMap::from([
         (CHANNEL, Dot { leader: ONE, number: 1 }),
@@ -143,7 +171,12 @@ fn in_version_2() -> Vec<Packet> {
     let owner = TWO.in_order();
     let place = Place { owner, number: 3 };
     let clear = Op::Clear { incarnation: CHANNEL, id: EventId(5000), place };
-    let streams = [Stream::Items(vec![item(Some(place))]), Stream::Forwarded { owner, upto: 9 }];
+    let streams = [
+        Stream::Items(vec![item(Some(place))]),
+        Stream::Forwarded { owner, upto: 9 },
+        Stream::Burst(Vec::new()),
+        Stream::Burst(burst()),
+    ];
     let streams = streams.map(|stream| Body::Stream { view: VIEW, applied: 3, stream });
     let more = [Body::Request { view: VIEW, request: 3, op: clear }];
     let bodies = bodies.chain(more).chain(streams);

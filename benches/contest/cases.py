@@ -2,7 +2,9 @@
 
 import collections
 
-Case = collections.namedtuple("Case", "name kind bytes task readers one_cpu window unit title")
+# `pause_us`: how long it is quiet between two round trips.
+Case = collections.namedtuple("Case", "name kind bytes task readers one_cpu window unit title "
+                                      "pause_us", defaults=(0,))
 
 SIZES = {"64": 64, "1k": 1024, "16k": 16384}
 

@@ -24,7 +24,7 @@ struct stage *stage;
 /* How long everything but the measurement itself may take. */
 enum { PATIENCE_SECONDS = 20 };
 
-static pid_t broker, first; /* `first` is the publisher, or who asks in an echo. */
+static pid_t brokers[BROKERS_MAX], first; /* `first` is the publisher, or who asks in an echo. */
 static pid_t reader[READERS_MAX];
 static int readers;
 
@@ -106,9 +106,9 @@ static void start_roles(void)
 {
     if (contestant.prepare != NULL)
         contestant.prepare();
-    broker = options.broker;
+    memcpy(brokers, options.brokers, sizeof brokers);
     if (contestant.broker != NULL)
-        broker = start(broker_role, 0);
+        brokers[0] = start(broker_role, 0);
     readers = options.task == TASK_STREAM ? options.readers : 1;
     for (int i = 0; i < readers; i++)
         reader[i] = start(reader_role, i);
@@ -194,8 +194,19 @@ static void end_roles(void)
     for (int i = 0; i < readers; i++)
         end(reader[i]);
     if (contestant.broker != NULL) {
-        kill(broker, SIGKILL);
-        waitpid(broker, NULL, 0);
+        kill(brokers[0], SIGKILL);
+        waitpid(brokers[0], NULL, 0);
+    }
+}
+
+/* Process ids, separated by commas. */
+static void read_brokers(char *list)
+{
+    int number = 0;
+    for (char *word = strtok(list, ","); word != NULL; word = strtok(NULL, ",")) {
+        if (number == BROKERS_MAX)
+            fail("at most %d brokers", BROKERS_MAX);
+        options.brokers[number++] = atoi(word);
     }
 }
 
@@ -207,7 +218,7 @@ static void read_options(int argc, char **argv)
         {"warm-up", required_argument, NULL, 'w'}, {"cpu", required_argument, NULL, 'c'},
         {"broker", required_argument, NULL, 'p'},  {"window", required_argument, NULL, 'n'},
         {"place", required_argument, NULL, 'd'},   {"variant", required_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0},
+        {"pause", required_argument, NULL, 'i'},  {NULL, 0, NULL, 0},
     };
     int key;
     while ((key = getopt_long(argc, argv, "", names, NULL)) != -1)
@@ -218,8 +229,9 @@ static void read_options(int argc, char **argv)
         case 's': options.seconds = atof(optarg); break;
         case 'w': options.warm_up = atof(optarg); break;
         case 'c': options.cpu = atoi(optarg); break;
-        case 'p': options.broker = atoi(optarg); break;
+        case 'p': read_brokers(optarg); break;
         case 'n': options.window = (unsigned)atoi(optarg); break;
+        case 'i': options.pause = (unsigned)atoi(optarg); break;
         case 'd': options.place = optarg; break;
         case 'v': options.variant = optarg; break;
         default: fail("an option is not known");
@@ -240,17 +252,17 @@ int main(int argc, char **argv)
     must(sigaction(SIGUSR1, &action, NULL) == 0, "sigaction");
     if (options.cpu >= 0) {
         pin(0, options.cpu);
-        if (options.broker != 0)
-            pin(options.broker, options.cpu);
+        for (int i = 0; i < BROKERS_MAX && options.brokers[i] != 0; i++)
+            pin(options.brokers[i], options.cpu);
     }
     start_roles();
     wait_for(&stage->started, "start");
     sleep_for(options.warm_up);
     stage->measuring = true;
-    struct usage before = usage_of(first, reader, readers, broker);
+    struct usage before = usage_of(first, reader, readers, brokers);
     sleep_for(options.seconds);
     wait_for_delivery(&before);
-    struct usage after = usage_of(first, reader, readers, broker);
+    struct usage after = usage_of(first, reader, readers, brokers);
     stage->measuring = false;
     stage->stop = true;
     if (options.task == TASK_STREAM) {

@@ -20,6 +20,7 @@
 
 enum {
     READERS_MAX = 16,
+    BROKERS_MAX = 16,
     ROUND_TRIPS_MAX = 4 << 20, /* What one sample can hold; the rest is not recorded. */
     MESSAGE_BYTES_MIN = 16,    /* A number at the head and the same at the tail. */
     MESSAGE_BYTES_MAX = 1 << 16,
@@ -34,8 +35,9 @@ struct options {
     double seconds;     /* What is measured, after the warm-up. */
     double warm_up;
     int cpu;            /* Everything runs on this processor; -1: wherever the kernel likes. */
-    pid_t broker;       /* Daemon that was started outside; 0: none. */
+    pid_t brokers[BROKERS_MAX]; /* Daemons that were started outside, up to a 0. */
     unsigned window;    /* Messages that a sender may be ahead of the slowest reader. */
+    unsigned pause;     /* Microseconds between a round trip and the next one. */
     const char *place;  /* Directory, socket or address: what the contestant needs. */
     const char *variant; /* Of a contestant that has several; "" if not given. */
 };
@@ -122,7 +124,7 @@ struct usage {
 };
 
 double now(void);
-struct usage usage_of(pid_t publisher, const pid_t *readers, int number, pid_t broker);
+struct usage usage_of(pid_t publisher, const pid_t *readers, int number, const pid_t *brokers);
 void pin(pid_t process, int cpu);
 void print_sample(const struct usage *before, const struct usage *after);
 

@@ -46,11 +46,12 @@ static double machine_time(void)
     return (double)busy / (double)sysconf(_SC_CLK_TCK);
 }
 
-struct usage usage_of(pid_t publisher, const pid_t *readers, int number, pid_t broker)
+struct usage usage_of(pid_t publisher, const pid_t *readers, int number, const pid_t *brokers)
 {
     struct usage usage = {.machine = machine_time()};
     usage.publisher = processor_time(publisher);
-    usage.broker = processor_time(broker);
+    for (int i = 0; i < BROKERS_MAX && brokers[i] != 0; i++)
+        usage.broker += processor_time(brokers[i]);
     for (int i = 0; i < number; i++)
         usage.readers += processor_time(readers[i]);
     for (int i = 0; i < number; i++)

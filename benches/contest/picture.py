@@ -64,20 +64,21 @@ def block(y, kind, key, title, contestants, cases, cells):
     return parts
 
 
-def draw(contestants, cases, cells, machine):
+def draw(contestants, cases, cells, machine, kinds=None,
+         title="Publish and subscribe on one host"):
     """The text of an SVG file."""
-    kinds = [entry for entry in KINDS if any(case.kind == entry[0] for case in cases)]
+    kinds = [entry for entry in kinds or KINDS if any(case.kind == entry[0] for case in cases)]
     height_of_block = HEAD + len(contestants) * STEP + 16
-    width = NAMES + 10 + 3 * (PANEL + GAP)
+    columns = max(sum(case.kind == kind for case in cases) for kind, _, _ in kinds)
+    width = NAMES + 10 + columns * (PANEL + GAP)
     height = 60 + len(kinds) * height_of_block
     place = "%s, %d CPUs, Linux %s, %s" % (machine["cpu"], machine["cpus"], machine["kernel"],
                                            machine["date"][:10])
     parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-size="12" '
              'font-family="sans-serif">' % (width, height),
              rectangle(0, 0, width, height, "#ffffff"),
-             label(16, 24, "Publish and subscribe on one host", font_size="17",
-                   font_weight="bold"),
+             label(16, 24, title, font_size="17", font_weight="bold"),
              label(16, 44, place + "; medians; logarithmic scale", fill="#555")]
-    for number, (kind, key, title) in enumerate(kinds):
-        parts += block(60 + number * height_of_block, kind, key, title, contestants, cases, cells)
+    for number, (kind, key, text) in enumerate(kinds):
+        parts += block(60 + number * height_of_block, kind, key, text, contestants, cases, cells)
     return "\n".join(parts + ["</svg>", ""])

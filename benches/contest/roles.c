@@ -117,6 +117,11 @@ static void take_round_trip(unsigned long number)
     }
     if (stage->stop)
         return;
+    if (options.pause > 0) {
+        struct timespec rest = {.tv_sec = options.pause / 1000000,
+                                .tv_nsec = options.pause % 1000000 * 1000};
+        nanosleep(&rest, NULL);
+    }
     ping_number++;
     clock_gettime(CLOCK_MONOTONIC, &ping_sent);
     send_now(ping_number);

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +19,25 @@ static SaEvtHandleT library;
 static SaEvtEventHandleT event;
 static SaSelectionObjectT readable;
 static unsigned char buffer[MESSAGE_BYTES_MAX];
+
+/*
+ * In a cluster CONTEST_SOCKETS has the daemons of the nodes, separated by colons: that of the one
+ * who sends first, then those of the readers.
+ */
+static void go_to_node(int number)
+{
+    const char *sockets = getenv("CONTEST_SOCKETS");
+    char *list = sockets != NULL ? strdup(sockets) : NULL, *socket = NULL;
+
+    if (list == NULL || library != 0)
+        return;
+    for (int i = 0; i <= number; i++)
+        socket = strtok(i == 0 ? list : NULL, ":");
+    if (socket == NULL)
+        fail("CONTEST_SOCKETS names no daemon for node %d", number);
+    setenv("SAEVT_SOCKET", socket, 1);
+    free(list);
+}
 
 static SaEvtEventPatternT pattern(int topic)
 {
@@ -60,9 +80,10 @@ static void subscribe(int topic, int reader)
 {
     SaEvtEventFilterT filter = {.filterType = SA_EVT_EXACT_FILTER, .filter = pattern(topic)};
     SaEvtEventFilterArrayT filters = {.filtersNumber = 1, .filters = &filter};
-    SaEvtChannelHandleT channel = open_channel(topic, SA_EVT_CHANNEL_SUBSCRIBER);
+    SaEvtChannelHandleT channel;
 
-    (void)reader;
+    go_to_node(reader + 1);
+    channel = open_channel(topic, SA_EVT_CHANNEL_SUBSCRIBER);
     check(saEvtEventSubscribe(channel, &filters, 1), "saEvtEventSubscribe");
     check(saEvtSelectionObjectGet(library, &readable), "saEvtSelectionObjectGet");
 }
@@ -71,8 +92,10 @@ static void advertise(int topic)
 {
     SaEvtEventPatternT exact = pattern(topic);
     SaEvtEventPatternArrayT patterns = {.patternsNumber = 1, .patterns = &exact};
-    SaEvtChannelHandleT channel = open_channel(topic, SA_EVT_CHANNEL_PUBLISHER);
+    SaEvtChannelHandleT channel;
 
+    go_to_node(0);
+    channel = open_channel(topic, SA_EVT_CHANNEL_PUBLISHER);
     check(saEvtEventAllocate(channel, &event), "saEvtEventAllocate");
     check(saEvtEventAttributesSet(event, &patterns, SA_EVT_LOWEST_PRIORITY, 0, NULL),
           "saEvtEventAttributesSet");

@@ -25,7 +25,7 @@ def command_of(contestant, case, seconds, broker, address):
             "--warm-up", str(min(0.1, seconds / 2)),
             "--cpu", str(last_cpu() if case.one_cpu else -1),
             "--broker", str(broker.pid if broker else 0), "--window", str(case.window),
-            "--place", address, "--variant", contestant.variant]
+            "--pause", str(case.pause_us), "--place", address, "--variant", contestant.variant]
 
 
 def run_driver(command, environment, limit):

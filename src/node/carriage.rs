@@ -3,11 +3,11 @@
 #![allow(clippy::disallowed_methods)] // A driver.
 
 use crate::evt::Time;
-use crate::evt::cluster::{Carried, Cluster, Packet, PeerKey, World};
+use crate::evt::cluster::{Addressed, Body, Carried, Cluster, PeerKey, World};
 use crate::sys::{clock, descriptor};
 use crate::transport::{Arrival, PeerId, ServiceRange, Standing, Transport};
 use crate::wire::peer;
-use crate::wire::pieces::{Pieces, cut};
+use crate::wire::pieces::{LAST, Pieces, cut};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
@@ -160,23 +160,30 @@ impl Carriage {
                 refused.insert(*to);
             }
         }
-        cluster.send(world, &mut |key, packet| carry(&mut **transport, leaving, key, packet));
+        cluster.send(world, &mut |to, body| match to {
+            [one] => carry(&mut **transport, leaving, *one, body),
+            several => carry_together(&mut **transport, leaving, several, body),
+        });
     }
 }
 
+type Leaving = BTreeMap<PeerId, VecDeque<Vec<u8>>>;
+
 fn carry(
     transport: &mut dyn Transport,
-    leaving: &mut BTreeMap<PeerId, VecDeque<Vec<u8>>>,
-    key: PeerKey,
-    packet: &Packet,
+    leaving: &mut Leaving,
+    to: Addressed,
+    body: &Body,
 ) -> Carried {
+    let Addressed { key, session, number } = to;
     let to = peer_of(key);
     let rest = leaving.entry(to).or_default();
     match post(transport, to, rest) {
         Carried::Sent => {}
         other => return other,
     }
-    rest.extend(cut(&peer::encode(packet), transport.message_bytes_max()));
+    let bytes = [peer::head(session, number, body), peer::content(body)].concat();
+    rest.extend(cut(&bytes, transport.message_bytes_max()));
     let pieces = rest.len();
     match post(transport, to, rest) {
         // Nothing of it has gone: it is not begun.
@@ -187,6 +194,31 @@ fn carry(
         // The rest goes before the next packet.
         Carried::Full => Carried::Sent,
         other => other,
+    }
+}
+
+/// Sends a packet of one piece to several members, if the engine makes one message of that.
+fn carry_together(
+    transport: &mut dyn Transport,
+    leaving: &Leaving,
+    to: &[Addressed],
+    body: &Body,
+) -> Carried {
+    let is_leaving =
+        |to: &Addressed| leaving.get(&peer_of(to.key)).is_some_and(|rest| !rest.is_empty());
+    if !transport.carries_each() || to.iter().any(is_leaving) {
+        return Carried::Apart;
+    }
+    let head = |to: &Addressed| {
+        let head = peer::head(to.session, to.number, body);
+        (peer_of(to.key), [&[LAST][..], &head].concat())
+    };
+    let heads: Vec<(PeerId, Vec<u8>)> = to.iter().map(head).collect();
+    match transport.send_each(&heads, &peer::content(body)) {
+        Ok(()) => Carried::Sent,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Carried::Full,
+        // Too long, or one has gone: the others get it by themselves.
+        Err(_) => Carried::Apart,
     }
 }
 

@@ -141,7 +141,11 @@ pub fn run(config: Config, place: Place) -> Result<(), String> {
     let mut server = Server::start(config, place)?;
     server.depart_first();
     while !server.ending {
-        server.step().map_err(|error| format!("the event loop failed: {error}"))?;
+        server.step().map_err(|error| match error.kind() {
+            // It says itself what has failed.
+            io::ErrorKind::Other => error.to_string(),
+            _ => format!("the event loop failed: {error}"),
+        })?;
         if server.begins_anew {
             server.note_end();
             let Server { config, place, departure, .. } = server;
@@ -267,7 +271,9 @@ impl Server {
     /// Looks at the descriptors, then gives turns to those that have work.
     fn step(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
-        let busy = !self.work.is_empty() || self.core.orphans() > 0;
+        // What the cluster has answered waits for turns of those who asked.
+        let waits = !self.work.is_empty() || !self.favoured.is_empty();
+        let busy = waits || self.core.orphans() > 0;
         if !busy {
             self.alarm.set(self.next_due());
         }

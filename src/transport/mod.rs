@@ -192,6 +192,22 @@ pub trait Transport {
     /// As [`Transport::multicast`], and `NotFound`: the member is not up.
     fn send(&mut self, to: PeerId, message: &[u8]) -> io::Result<()>;
 
+    /// Whether [`Transport::send_each`] costs no more than a message to one of those members.
+    fn carries_each(&self) -> bool {
+        false
+    }
+
+    /// Sends a message to each of several members: its own head, then the tail, which is the same
+    /// for all. The heads are of one length.
+    ///
+    /// # Errors
+    ///
+    /// As [`Transport::send`], and then nothing was sent to any of them. `Unsupported`: it would
+    /// cost as much as a message to each.
+    fn send_each(&mut self, _to: &[(PeerId, Vec<u8>)], _tail: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// The next thing heard; `None` when nothing is waiting.
     ///
     /// # Errors

@@ -71,6 +71,8 @@ struct State {
     load: BTreeMap<PeerId, usize>,
     /// How many messages were sent, and their bytes, by sender and receiver.
     traffic: BTreeMap<(u32, u32), (u64, u64)>,
+    /// How many of them, and of their bytes, were the same message for another.
+    spared: (u64, u64),
 }
 
 /// The engine of all members.
@@ -94,6 +96,7 @@ impl Net {
             parts: BTreeMap::new(),
             load: BTreeMap::new(),
             traffic: BTreeMap::new(),
+            spared: (0, 0),
         })))
     }
 
@@ -171,6 +174,13 @@ impl Net {
     #[must_use]
     pub fn traffic(&self, from: u32, to: u32) -> (u64, u64) {
         self.0.borrow().traffic.get(&(from, to)).copied().unwrap_or_default()
+    }
+
+    /// How many of all messages, and of their bytes, went out with another one: they were for
+    /// several, and the engine carries that as one message.
+    #[must_use]
+    pub fn spared(&self) -> (u64, u64) {
+        self.0.borrow().spared
     }
 
     /// Whether a node has something to receive now.
@@ -325,6 +335,26 @@ pub struct Sim {
 }
 
 impl Sim {
+    /// Those of `to` that a message goes to, if there is room for all: one that has gone unnoticed
+    /// yet gets nothing.
+    fn may_send(&self, to: impl Iterator<Item = PeerId>) -> io::Result<BTreeSet<PeerId>> {
+        let mut state = self.net.0.borrow_mut();
+        let own = self.own.node;
+        let told = state.members.get(&own).map(|member| member.told.clone()).unwrap_or_default();
+        let mut taken = BTreeSet::new();
+        for to in to {
+            if !told.iter().any(|(peer, _)| *peer == to) {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let there = state.members.get(&to.node).is_some_and(|member| member.peer == to);
+            if there && state.reaches(own, to.node) {
+                taken.insert(to);
+            }
+        }
+        let has_room = taken.iter().all(|to| state.has_room(own, *to));
+        if has_room { Ok(taken) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
     fn check(&self, message: &[u8]) -> io::Result<()> {
         let state = self.net.0.borrow();
         let there = state.members.get(&self.own.node).is_some_and(|m| m.peer == self.own);
@@ -396,23 +426,32 @@ impl Transport for Sim {
 
     fn send(&mut self, to: PeerId, message: &[u8]) -> io::Result<()> {
         self.check(message)?;
+        for to in self.may_send(std::iter::once(to))? {
+            self.net.0.borrow_mut().post(self.own, to, message.to_vec());
+        }
+        Ok(())
+    }
+
+    fn carries_each(&self) -> bool {
+        self.net.0.borrow().behaviour.order == Order::Total
+    }
+
+    fn send_each(&mut self, to: &[(PeerId, Vec<u8>)], tail: &[u8]) -> io::Result<()> {
+        if !self.carries_each() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let messages: Vec<_> =
+            to.iter().map(|(peer, head)| (*peer, [head, tail].concat())).collect();
+        messages.iter().try_for_each(|(_, message)| self.check(message))?;
+        let receivers = messages.iter().map(|(peer, _)| *peer);
+        let taken = self.may_send(receivers)?;
         let mut state = self.net.0.borrow_mut();
-        let up = state
-            .members
-            .get(&self.own.node)
-            .is_some_and(|member| member.told.iter().any(|(peer, _)| *peer == to));
-        if !up {
-            return Err(io::ErrorKind::NotFound.into());
+        let more = taken.len().saturating_sub(1) as u64;
+        state.spared.0 += more;
+        state.spared.1 += more * tail.len() as u64;
+        for (peer, message) in messages.into_iter().filter(|(peer, _)| taken.contains(peer)) {
+            state.post(self.own, peer, message);
         }
-        let there = state.members.get(&to.node).is_some_and(|member| member.peer == to);
-        if !there || !state.reaches(self.own.node, to.node) {
-            // Not noticed yet: it goes nowhere.
-            return Ok(());
-        }
-        if !state.has_room(self.own.node, to) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        state.post(self.own, to, message.to_vec());
         Ok(())
     }
 

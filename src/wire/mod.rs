@@ -5,6 +5,7 @@
 //! with its kind (u16), a reserved u16 and the request's id (u32; 0 where no reply is wanted).
 #![forbid(unsafe_code)]
 
+mod burst;
 mod bytes;
 pub mod members;
 pub mod peer;

@@ -20,12 +20,27 @@ const LATER: u16 = 100;
 /// A packet as bytes: in the first version that has what it says.
 #[must_use]
 pub fn encode(packet: &Packet) -> Vec<u8> {
+    let mut bytes = head(packet.session, packet.number, &packet.body);
+    bytes.extend_from_slice(&content(&packet.body));
+    bytes
+}
+
+/// What a packet begins with: of one length for all, and the only part that differs between peers.
+#[must_use]
+pub fn head(session: u32, number: u64, body: &Body) -> Vec<u8> {
     let mut to = Writer::default();
-    let version = packet.body.version();
-    to.u16(kind(&packet.body) + LATER * (version - 1));
-    to.u32(packet.session);
-    to.u64(packet.number);
-    match &packet.body {
+    to.u16(kind(body) + LATER * (body.version() - 1));
+    to.u32(session);
+    to.u64(number);
+    to.0
+}
+
+/// What follows the head of a packet.
+#[must_use]
+pub fn content(body: &Body) -> Vec<u8> {
+    let mut to = Writer::default();
+    let version = body.version();
+    match body {
         Body::Hello(hello) => write_hello(hello, &mut to),
         Body::Beat(beat) => write_beat(beat, &mut to),
         Body::Propose(view) | Body::Fetch(view) => write_view(*view, &mut to),

@@ -1,5 +1,6 @@
 //! The larger parts of what nodes say to each other: events, and everything a member knows.
 
+use super::burst::{read_burst, write_burst};
 use super::bytes::{Malformed, Reader, Writer};
 use super::peer::{
     read_have, read_life, read_name, read_owner, read_place, read_roles, write_have, write_life,
@@ -153,6 +154,10 @@ pub(super) fn write_stream(stream: &Stream, to: &mut Writer) {
             to.u8(2);
             write_items(items, to);
         }
+        Stream::Burst(items) => {
+            to.u8(9);
+            write_burst(items, to);
+        }
         Stream::CaughtUp => to.u8(3),
         Stream::Forwarded { owner, upto } => {
             to.u8(4);
@@ -185,6 +190,7 @@ pub(super) fn read_stream(from: &mut Reader<'_>) -> Result<Stream, Malformed> {
         6 => Stream::Goodbye,
         7 => Stream::Probe { id: EventId(from.u64()?) },
         8 => Stream::Probed { id: EventId(from.u64()?) },
+        9 => Stream::Burst(read_burst(from)?),
         _ => return Err(Malformed),
     })
 }

@@ -5,7 +5,8 @@
 
 use super::bytes::Malformed;
 
-const LAST: u8 = 0;
+/// What a packet in one piece begins with.
+pub const LAST: u8 = 0;
 const MORE: u8 = 1;
 
 /// Cuts a packet into pieces of at most `piece_bytes_max`, which is 2 or more.

@@ -61,6 +61,10 @@ pub(crate) struct Site {
     pub(crate) needs_quorum: bool,
     /// Whether the configuration says which member a node is.
     pub(crate) is_numbered: bool,
+    /// Which member it is then.
+    pub(crate) members: [usize; 4],
+    /// Lines of the configuration: when a member is missed, and signs of life.
+    pub(crate) times: &'static str,
     /// More lines of the table of the cluster, and tables in it.
     pub(crate) more: &'static str,
 }
@@ -81,6 +85,8 @@ impl Site {
             away: BTreeSet::new(),
             needs_quorum: true,
             is_numbered: true,
+            members: [0, 1, 2, 3],
+            times: "hang_seconds = 4.0",
             more: "",
         }
     }
@@ -108,11 +114,12 @@ impl Site {
         fs::create_dir_all(&home).expect("a directory can be made");
         let ignored = "quorum = \"ignored\"\nmembers_expected = 3\n";
         let quorum = if self.has_corosync() && self.needs_quorum { "" } else { ignored };
-        let member = if self.is_numbered { format!("member = {node}\n") } else { String::new() };
+        let number = self.members[node];
+        let member = if self.is_numbered { format!("member = {number}\n") } else { String::new() };
         let configuration = format!(
-            "[cluster]\nengine = \"{}\"\nservice = \"{}\"\nhang_seconds = 4.0\n\
+            "[cluster]\nengine = \"{}\"\nservice = \"{}\"\n{}\n\
              alone_after_seconds = 3.0\n{quorum}{member}{}",
-            self.engine, self.service, self.more
+            self.engine, self.service, self.times, self.more
         );
         let file = home.join("saevtd.conf");
         fs::write(&file, configuration).expect("a file can be written");
@@ -127,6 +134,27 @@ impl Site {
         while !listens(&self.socket(node)) {
             let daemon = self.daemons[node].as_mut().and_then(|child| child.try_wait().ok());
             assert!(daemon.flatten().is_none(), "the daemon ended: {}", self.log(node));
+            pause();
+        }
+    }
+
+    /// Runs a daemon on node 1 as another user, who has a directory, until it ends.
+    pub(crate) fn start_as(&self, user: u32, home: &Path) -> Output {
+        let (daemon, file) = (home.join("saevtd"), home.join("saevtd.conf"));
+        fs::copy(variable(DAEMON), &daemon).expect("a program can be copied");
+        let configuration = format!("[cluster]\nengine = \"{}\"\nmember = 1\n", self.engine);
+        fs::write(&file, configuration).expect("a file can be written");
+        let user = user.to_string();
+        let mut command = Command::new(&self.rig);
+        command.args(["in", "1", "setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"]);
+        command.arg(daemon).arg("--config").arg(file).arg("--socket").arg(home.join("socket"));
+        command.arg("--state-dir").arg(home.join("state")).stdin(Stdio::null());
+        command.output().expect("the rig can be run")
+    }
+
+    /// Waits until the log of a node has some words.
+    pub(crate) fn await_line(&self, node: usize, words: &str) {
+        while !self.log(node).contains(words) {
             pause();
         }
     }

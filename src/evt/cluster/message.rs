@@ -310,6 +310,9 @@ pub enum Stream {
     },
     /// Events.
     Items(Vec<Item>),
+    /// Events in a short form, without the deadlines of those that nobody is to keep. Since version
+    /// 2.
+    Burst(Vec<Item>),
     /// All retained events of the sender from before the beginning have been sent.
     CaughtUp,
     /// All events of a life that is gone have been forwarded, up to this number.
@@ -433,12 +436,33 @@ impl Stream {
                 highest(items.iter().filter_map(|item| item.place).map(|place| place.version()))
             }
             Self::Forwarded { owner, .. } => owner.version(),
+            Self::Burst(_) => 2,
             _ => 1,
         }
     }
 }
 
 impl Body {
+    /// In the form that a peer of that version is sent.
+    pub(super) fn shortened(self, version: u16) -> Self {
+        match self {
+            Self::Stream { view, applied, stream: Stream::Items(items) } if version >= 2 => {
+                Self::Stream { view, applied, stream: Stream::Burst(items) }
+            }
+            other => other,
+        }
+    }
+
+    /// As it is kept.
+    pub(super) fn lengthened(self) -> Self {
+        match self {
+            Self::Stream { view, applied, stream: Stream::Burst(items) } => {
+                Self::Stream { view, applied, stream: Stream::Items(items) }
+            }
+            other => other,
+        }
+    }
+
     /// The first version of the messages in which this can be said.
     #[must_use]
     pub fn version(&self) -> u16 {

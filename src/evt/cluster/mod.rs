@@ -25,6 +25,7 @@ mod settings;
 mod snapshot;
 mod status;
 mod streams;
+mod together;
 mod travel;
 mod views;
 
@@ -72,7 +73,23 @@ pub enum Carried {
     Full,
     /// The peer is not there.
     Gone,
+    /// Not to several peers at once, though perhaps to each by itself.
+    Apart,
 }
+
+/// Whom a packet is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addressed {
+    /// The peer.
+    pub key: PeerKey,
+    /// Its number of the session.
+    pub session: u32,
+    /// The packet's number there; 0 for [`Body::Hello`] and [`Body::Beat`].
+    pub number: u64,
+}
+
+/// What hands a packet to the engine: the same content for one peer or for several.
+pub type Carry<'a> = dyn FnMut(&[Addressed], &Body) -> Carried + 'a;
 
 /// What an administrator should read in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! One other member, as this node sees it.
 
-use super::message::{Beat, Body, Forward, Item, Life, Op, Stream, ViewId};
+use super::message::{Beat, Body, Forward, Item, Life, Op, PeerKey, Stream, ViewId};
 use super::pressure::Pressure;
+use super::{Addressed, Carried, Carry};
 use crate::evt::{Incarnation, Span, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -142,6 +143,10 @@ pub(super) struct Peer {
     pub(super) beat_every: Span,
     pub(super) out: VecDeque<Body>,
     pub(super) out_bytes: u64,
+    /// Bytes of the events in the last packet that waits, if one more may join them.
+    joinable: Option<u64>,
+    /// A packet was sent since it was last looked whether a sign of life is due.
+    pub(super) spoke: bool,
     pub(super) blocked: bool,
     pub(super) held: VecDeque<Held>,
     pub(super) held_bytes: u64,
@@ -171,6 +176,7 @@ impl Peer {
 
     /// Queues a packet.
     pub(super) fn push(&mut self, body: Body) {
+        self.joinable = None;
         self.out_bytes += weight(&body);
         self.out.push_back(body);
     }
@@ -179,19 +185,38 @@ impl Peer {
     /// of its packet, so that nothing is added that would delay it.
     pub(super) fn push_item(&mut self, view: ViewId, applied: u64, item: Item, batch_max: u64) {
         let bytes = item.bytes();
+        let urgent = item.record.priority.number() == 0;
         self.flow.sent_on.insert(item.incarnation);
-        if let Some(Body::Stream { view: v, applied: a, stream: Stream::Items(items) }) =
-            self.out.back_mut()
+        let held = self.joinable.filter(|held| held + bytes <= batch_max);
+        if let Some(held) = held
+            && let Some(Body::Stream { view: v, applied: a, stream: Stream::Items(items) }) =
+                self.out.back_mut()
+            && (*v, *a) == (view, applied)
         {
-            let held: u64 = items.iter().map(Item::bytes).sum();
-            let urgent = items.last().is_some_and(|last| last.record.priority.number() == 0);
-            if (*v, *a) == (view, applied) && held + bytes <= batch_max && !urgent {
-                items.push(item);
-                self.out_bytes += bytes;
-                return;
-            }
+            items.push(item);
+            self.out_bytes += bytes;
+            self.joinable = (!urgent).then_some(held + bytes);
+            return;
         }
         self.push(Body::Stream { view, applied, stream: Stream::Items(vec![item]) });
+        self.joinable = (!urgent).then_some(bytes);
+    }
+
+    /// The packet that is to be sent next.
+    pub(super) fn next(&self) -> Option<&Body> {
+        self.out.front()
+    }
+
+    /// The next packet has been sent, or the events it begins with.
+    pub(super) fn drop_beginning(&mut self, sent: &Body) {
+        let next = self.pop();
+        if let Some(Body::Stream { view, applied, stream: Stream::Items(mut items) }) = next
+            && let Body::Stream { stream: Stream::Burst(first), .. } = sent
+            && first.len() < items.len()
+        {
+            let rest = items.split_off(first.len());
+            self.put_back(Body::Stream { view, applied, stream: Stream::Items(rest) });
+        }
     }
 
     /// Takes the next packet of the queue.
@@ -199,6 +224,32 @@ impl Peer {
         let body = self.out.pop_front()?;
         self.out_bytes -= weight(&body);
         Some(body)
+    }
+
+    /// Whether it is known by which number of the session, and not known to have no room.
+    pub(super) const fn may_be_sent(&self) -> bool {
+        self.established && self.theirs.is_some() && !self.blocked
+    }
+
+    /// Sends the next packet, if there is one and room for it; gives whether it has.
+    pub(super) fn send_next(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) -> bool {
+        let Some(session) = self.theirs.filter(|_| self.may_be_sent()) else { return false };
+        let Some(body) = self.pop() else { return false };
+        let body = body.shortened(self.version);
+        if carry(&[Addressed { key, session, number: self.sent + 1 }], &body) != Carried::Sent {
+            self.put_back(body.lengthened());
+            self.blocked = true;
+            return false;
+        }
+        self.note_sent(now);
+        true
+    }
+
+    /// A packet is on its way.
+    pub(super) fn note_sent(&mut self, now: Time) {
+        self.sent += 1;
+        self.taken = now;
+        self.spoke = true;
     }
 
     /// Whether something could be sent at once.
@@ -209,6 +260,9 @@ impl Peer {
 
     /// Puts a packet back that could not be sent.
     pub(super) fn put_back(&mut self, body: Body) {
+        if self.out.is_empty() {
+            self.joinable = None;
+        }
         self.out_bytes += weight(&body);
         self.out.push_front(body);
     }
@@ -256,7 +310,9 @@ impl Peer {
 
 fn stream_weight(stream: &Stream) -> u64 {
     match stream {
-        Stream::Items(items) => items.iter().map(Item::bytes).sum::<u64>() + BODY_BYTES,
+        Stream::Items(items) | Stream::Burst(items) => {
+            items.iter().map(Item::bytes).sum::<u64>() + BODY_BYTES
+        }
         Stream::Lost(channels) => 16 * channels.len() as u64 + BODY_BYTES,
         _ => BODY_BYTES,
     }

@@ -3,7 +3,7 @@
 use super::message::{Beat, Body, Hello, Life, Packet, PeerKey, Stream, ViewId};
 use super::orders::localise;
 use super::peer::Peer;
-use super::{Carried, Cluster, Notice, Plant, Settings, World};
+use super::{Addressed, Carried, Carry, Cluster, Notice, Plant, Settings, World};
 use crate::evt::{Span, Time};
 
 /// Packets beyond this many times the bound on events are operations that nobody takes: the session
@@ -291,14 +291,14 @@ impl Cluster {
     }
 
     /// Hands over what waits, in order for each peer, as far as there is room.
-    pub fn send(
-        &mut self,
-        world: &mut World<'_>,
-        carry: &mut dyn FnMut(PeerKey, &Packet) -> Carried,
-    ) {
+    pub fn send(&mut self, world: &mut World<'_>, carry: &mut Carry<'_>) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        if keys.len() > 1 {
+            self.send_together(&keys, world.now, carry);
+        }
         for key in &keys {
             self.send_to(*key, world.now, carry);
+            self.give_sign(*key, world.now, carry);
         }
         let bound = self.settings.peer_queue_bytes_max.saturating_mul(QUEUE_BOUNDS);
         for key in keys {
@@ -310,43 +310,35 @@ impl Cluster {
         self.settle_pressure(world);
     }
 
-    fn send_to(
-        &mut self,
-        key: PeerKey,
-        now: Time,
-        carry: &mut dyn FnMut(PeerKey, &Packet) -> Carried,
-    ) {
+    /// Says hello to a peer, if that is due.
+    pub(super) fn greet(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) {
+        if !self.peers.get(&key).is_some_and(|peer| peer.hello_due && !peer.blocked) {
+            return;
+        }
+        let hello = Body::Hello(Box::new(self.hello(key, self.choice(now), now)));
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if carry(&[Addressed { key, session: 0, number: 0 }], &hello) == Carried::Sent {
+            peer.hello_due = false;
+            peer.told = peer.theirs;
+        } else {
+            peer.blocked = true;
+        }
+    }
+
+    fn send_to(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) {
+        self.greet(key, now, carry);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        while peer.send_next(key, now, carry) {}
+    }
+
+    /// Gives a peer a sign of life, if that is due.
+    fn give_sign(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) {
         let choice = self.choice(now);
-        let hello = self.hello(key, choice, now);
         let (epoch, settings) = (self.promised.epoch, &self.settings);
         let (beat_min, beat_max) = (settings.beat_min, settings.beat_max);
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.blocked {
-            return;
-        }
-        if peer.hello_due {
-            let packet = Packet { session: 0, number: 0, body: Body::Hello(Box::new(hello)) };
-            if carry(key, &packet) != Carried::Sent {
-                peer.blocked = true;
-                return;
-            }
-            peer.hello_due = false;
-            peer.told = peer.theirs;
-        }
         let Some(session) = peer.theirs.filter(|_| peer.established) else { return };
-        let mut sent_any = false;
-        while let Some(body) = peer.pop() {
-            let packet = Packet { session, number: peer.sent + 1, body };
-            if carry(key, &packet) != Carried::Sent {
-                peer.put_back(packet.body);
-                peer.blocked = true;
-                break;
-            }
-            peer.sent += 1;
-            peer.taken = now;
-            sent_any = true;
-        }
-        if sent_any {
+        if std::mem::take(&mut peer.spoke) {
             peer.beat_every = beat_min;
             peer.beat_at = now.after(beat_min);
             // Only a sign of life tells that this node hears: whoever always has something to say
@@ -354,9 +346,8 @@ impl Cluster {
             peer.beat_due |= peer.beaten.after(Span(beat_max.0 / 2 * 3)) <= now;
         }
         if peer.beat_due && !peer.blocked {
-            let beat = beat_to(peer, choice, epoch, now);
-            let packet = Packet { session, number: 0, body: Body::Beat(beat) };
-            if carry(key, &packet) == Carried::Sent {
+            let beat = Body::Beat(beat_to(peer, choice, epoch, now));
+            if carry(&[Addressed { key, session, number: 0 }], &beat) == Carried::Sent {
                 peer.beat_due = false;
                 peer.beaten = now;
             } else {

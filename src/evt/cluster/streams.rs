@@ -208,7 +208,7 @@ impl Cluster {
                     self.lose_on(missed, world);
                 }
             }
-            Stream::Items(items) => {
+            Stream::Items(items) | Stream::Burst(items) => {
                 for item in items {
                     self.take_item(key, &item, world);
                 }

@@ -29,6 +29,8 @@ const ARRIVALS_MAX: usize = 16;
 /// How long a node that has just got quorum waits for the greetings of the others before it relies
 /// on that: they take some milliseconds, on a busy host some hundred.
 const SETTLING: Span = Span(1_000_000_000);
+/// An engine that runs is reached sooner; after so long the log says that it is waited for.
+const SILENT_TIME: Span = Span(5_000_000_000);
 /// How long a node that ends waits until what it has said last is on its way.
 const FAREWELL_TIME: Span = Span(1_000_000_000);
 
@@ -40,6 +42,8 @@ pub(in crate::node) struct Replication {
     standing: Standing,
     /// Since when the engine says so.
     standing_since: Time,
+    /// The log says that the engine has not been reached.
+    is_told_missing: bool,
     tickets: u64,
     parked: BTreeMap<Ticket, Parked>,
     opening: BTreeMap<(ProcessKey, InstanceNo), Ticket>,
@@ -83,6 +87,7 @@ impl Replication {
             carriage,
             standing,
             standing_since: now,
+            is_told_missing: false,
             tickets: 0,
             parked: BTreeMap::new(),
             opening: BTreeMap::new(),
@@ -130,6 +135,7 @@ impl Replication {
         let changed = (told != self.standing).then_some(told);
         if changed.is_some() {
             (self.standing, self.standing_since) = (told, now);
+            self.is_told_missing = true;
         }
         let is_member = self.standing == Standing::Member;
         if !is_member {
@@ -177,12 +183,15 @@ impl Server {
             return Ok(());
         }
         let heard: Option<io::Result<usize>> = self.with_cluster(|replication, world| {
-            let Replication { carriage, cluster, hears, .. } = replication;
+            let Replication { carriage, cluster, hears, config, .. } = replication;
             let mut heard = 0;
             while *hears && heard < ARRIVALS_MAX {
                 // Each has come by now, and not before: round trips are counted by this.
                 world.now = clock::elapsed();
-                let taken = carriage.receive(cluster, world, 1)?;
+                let taken = carriage.receive(cluster, world, 1).map_err(|error| {
+                    let engine = config.engine.name();
+                    io::Error::other(format!("{engine} has ended this node's part: {error}"))
+                })?;
                 *hears = taken > 0;
                 heard += taken;
             }
@@ -198,6 +207,7 @@ impl Server {
         if let Some(standing) = told.flatten() {
             self.heed_standing(standing);
         }
+        self.miss_engine();
         if self.with_cluster(|replication, _| replication.cluster.wants_all_published())
             == Some(true)
         {
@@ -211,6 +221,18 @@ impl Server {
             replication.due = replication.cluster.next_deadline();
         });
         Ok(())
+    }
+
+    /// Says once that an engine has not been reached that should be there by now.
+    fn miss_engine(&mut self) {
+        let now = self.now;
+        let Some(replication) = &mut self.replication else { return };
+        let since = replication.standing_since;
+        if !replication.is_told_missing && since.after(SILENT_TIME) <= now {
+            replication.is_told_missing = true;
+            let engine = replication.config.engine.name();
+            self.note_change_of_cluster(format!("{engine} is not reached; see that it runs"));
+        }
     }
 
     /// The engine says something else of this node than before.

@@ -7,6 +7,8 @@ const FORM: u8 = 1;
 /// Bytes of the header.
 pub(super) const HEADER_BYTES: usize = 16;
 const RANGE_BYTES: usize = 12;
+/// Bytes of an address before the head of one of several.
+pub(super) const ADDRESS_BYTES: usize = 8;
 
 /// A member as corosync knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +32,8 @@ pub(super) enum Frame {
     Part(Address),
     /// To one member that has sent a `Part`: everything has been read.
     Readmit(Address),
+    /// For several members: what goes before the rest for each, all of one length.
+    Each(Vec<(Address, Vec<u8>)>),
 }
 
 fn header(kind: u8, words: [u32; 3]) -> Vec<u8> {
@@ -51,7 +55,18 @@ impl Frame {
             Self::Credit(to, _) => one(4, to),
             Self::Part(to) => one(5, to),
             Self::Readmit(to) => one(6, to),
+            Self::Each(heads) => {
+                let length = heads.first().map_or(0, |(_, head)| head.len());
+                header(7, [heads.len() as u32, length as u32, 0])
+            }
         };
+        if let Self::Each(heads) = self {
+            for (to, head) in heads {
+                bytes.extend_from_slice(&to.node.to_le_bytes());
+                bytes.extend_from_slice(&to.pid.to_le_bytes());
+                bytes.extend_from_slice(head);
+            }
+        }
         if let Self::Bindings(ranges) = self {
             for range in ranges {
                 for word in [range.service_type, range.lower, range.upper] {
@@ -90,9 +105,22 @@ impl Frame {
             (FORM, 4) => Some(Self::Credit(to, u64::from_le_bytes(body.try_into().ok()?))),
             (FORM, 5) if is_bare => Some(Self::Part(to)),
             (FORM, 6) if is_bare => Some(Self::Readmit(to)),
+            (FORM, 7) => read_heads(body, first as usize, second as usize),
             _ => None,
         }
     }
+}
+
+/// The heads of a message for several members: each behind an address.
+fn read_heads(body: &[u8], number: usize, length: usize) -> Option<Frame> {
+    let each = length.checked_add(ADDRESS_BYTES)?;
+    let heads = body.get(..each.checked_mul(number)?)?;
+    let word = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
+    let heads = heads.chunks_exact(each).map(|entry| {
+        let to = Address { node: word(&entry[..4])?, pid: word(&entry[4..ADDRESS_BYTES])? };
+        Some((to, entry[ADDRESS_BYTES..].to_vec()))
+    });
+    Some(Frame::Each(heads.collect::<Option<_>>()?))
 }
 
 #[cfg(test)]
@@ -112,6 +140,8 @@ mod tests {
             Frame::Credit(TO, 1 << 40),
             Frame::Part(TO),
             Frame::Readmit(TO),
+            Frame::Each(Vec::new()),
+            Frame::Each(vec![(TO, b"one".to_vec()), (Address { node: 4, ..TO }, b"two".to_vec())]),
         ] {
             assert_eq!(Frame::of_bytes(&frame.to_bytes(&[])), Some(frame));
         }
@@ -126,6 +156,13 @@ mod tests {
         for length in 0..whole.len() {
             assert_eq!(Frame::of_bytes(&whole[..length]), None, "{length} bytes");
         }
+        let heads = Frame::Each(vec![(TO, b"head".to_vec())]).to_bytes(&[]);
+        for length in 0..heads.len() {
+            assert_eq!(Frame::of_bytes(&heads[..length]), None, "{length} bytes");
+        }
+        let mut endless = heads;
+        endless[4..12].fill(0xff);
+        assert_eq!(Frame::of_bytes(&endless), None);
         let mut newer = Frame::Send(TO).to_bytes(b"message");
         newer[0] = FORM + 1;
         assert_eq!(Frame::of_bytes(&newer), None);

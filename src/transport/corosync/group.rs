@@ -5,7 +5,7 @@
 //! when each has told its bindings since the later of them joined; before, and between a part and
 //! the readmission, neither takes anything from the other and neither counts it.
 
-use super::frame::{Address, Frame, HEADER_BYTES};
+use super::frame::{ADDRESS_BYTES, Address, Frame, HEADER_BYTES};
 use crate::transport::{BINDINGS_MAX, MESSAGE_COST, PeerId, ServiceRange, UNREAD_TIME_MAX_NS};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -207,11 +207,33 @@ impl Group {
                 }
                 to == self.own
             }
+            Frame::Each(heads) => return self.each(from, &heads, bytes),
             control => return self.control(from, control, now),
         };
         let sender = &self.members[&from];
         if is_ours && sender.has_met() {
             bytes.drain(..HEADER_BYTES);
+            self.told.push(Told::Message(sender.peer, bytes));
+        }
+    }
+
+    /// A message for several members: who is one of them puts its own head before the rest.
+    fn each(&mut self, from: Address, heads: &[(Address, Vec<u8>)], mut bytes: Vec<u8>) {
+        let length = |head: &Vec<u8>| head.len() + ADDRESS_BYTES;
+        let before = HEADER_BYTES + heads.iter().map(|(_, head)| length(head)).sum::<usize>();
+        let rest = bytes.len().saturating_sub(before);
+        for (to, head) in heads.iter().filter(|_| from == self.own) {
+            if let Some(taker) = self.members.get_mut(to)
+                && taker.has_met()
+            {
+                taker.count((head.len() + rest + MESSAGE_COST) as u64);
+            }
+        }
+        let ours = heads.iter().find(|(to, _)| *to == self.own);
+        let sender = self.members.get(&from).filter(|sender| sender.has_met());
+        if let (Some((_, head)), Some(sender)) = (ours, sender) {
+            bytes.drain(..before - head.len());
+            bytes[..head.len()].copy_from_slice(head);
             self.told.push(Told::Message(sender.peer, bytes));
         }
     }

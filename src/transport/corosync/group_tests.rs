@@ -95,6 +95,21 @@ fn who_joins_hears_nothing_of_a_member_before_its_bindings() {
 }
 
 #[test]
+fn a_message_for_several_comes_to_each_with_its_own_head() {
+    let mut world = World::of(&[1, 2, 3, 4]);
+    (1..=4).for_each(|node| drop(world.told(node)));
+    let heads = [2, 3, 3].map(|node| (at(node), format!("to {node}, ").into_bytes()));
+    world.send(1, &Frame::Each(heads.to_vec()), b"the same");
+    world.settle();
+    assert_eq!(messages(&world.told(2)), [b"to 2, the same"]);
+    assert_eq!(messages(&world.told(3)), [b"to 3, the same"]);
+    assert_eq!((messages(&world.told(1)).len(), messages(&world.told(4)).len()), (0, 0));
+    let cost = (b"to 2, the same".len() + MESSAGE_COST) as u64;
+    let counted = |node| world.groups[&at(1)].members[&at(node)].sent;
+    assert_eq!([counted(2), counted(3), counted(4)], [cost, 2 * cost, 0]);
+}
+
+#[test]
 fn members_that_merge_take_nothing_before_both_have_told_their_bindings() {
     let mut world = World::of(&[1, 2]);
     world.group(1).change(&[at(1)], &[at(2)]);

@@ -196,6 +196,22 @@ impl Transport for Corosync {
         self.put(std::iter::once(to), message, |message| Outgoing::Send(to, message))
     }
 
+    fn carries_each(&self) -> bool {
+        true
+    }
+
+    fn send_each(&mut self, to: &[(PeerId, Vec<u8>)], tail: &[u8]) -> io::Result<()> {
+        if to.iter().any(|(peer, _)| !self.roster.is_up(*peer)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let heads = to.iter().map(|(_, head)| head.len() + frame::ADDRESS_BYTES).sum::<usize>();
+        if heads + tail.len() > MESSAGE_BYTES_MAX {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let takers = to.iter().map(|(peer, _)| *peer);
+        self.put(takers, tail, |tail| Outgoing::Each(to.to_vec(), tail))
+    }
+
     fn try_receive(&mut self) -> io::Result<Option<Arrival>> {
         if let Some(arrival) = self.ready.pop_front() {
             return Ok(Some(arrival));

@@ -245,6 +245,13 @@ impl<'a> Session<'a> {
                         return Some(Frame::Send(to).to_bytes(&message));
                     }
                 }
+                Outgoing::Each(heads, tail) => {
+                    let there = |(to, head)| Some((self.group.address_of(to)?, head));
+                    let heads: Vec<_> = heads.into_iter().filter_map(there).collect();
+                    if !heads.is_empty() {
+                        return Some(Frame::Each(heads).to_bytes(&tail));
+                    }
+                }
             }
         }
         None

@@ -24,6 +24,8 @@ pub(super) enum Outgoing {
     Multicast(ServiceRange, Vec<u8>),
     /// To one member.
     Send(PeerId, Vec<u8>),
+    /// To several members: a head for each, and the tail.
+    Each(Vec<(PeerId, Vec<u8>)>, Vec<u8>),
 }
 
 impl Outgoing {
@@ -32,6 +34,9 @@ impl Outgoing {
         let bytes = match self {
             Self::Bindings(_) => 0,
             Self::Multicast(_, message) | Self::Send(_, message) => message.len(),
+            Self::Each(heads, tail) => {
+                tail.len() + heads.iter().map(|(_, head)| head.len()).sum::<usize>()
+            }
         };
         bytes + crate::transport::MESSAGE_COST
     }
