@@ -23,7 +23,7 @@ title_of() {
     instructions) echo 'instructions for one event, against benches/budget.json' ;;
     demo) echo 'the demonstration' ;;
     packages) echo 'the Debian packages and the resource agent, in a Debian system' ;;
-    guides) echo 'every command of the guides' ;;
+    guides) echo 'every command of README.md and the guides' ;;
     bench-smoke) echo 'the benches measure, and nothing is lost in them' ;;
     esac
 }

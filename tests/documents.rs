@@ -104,10 +104,31 @@ fn the_pages_of_daemon_and_configuration_are_set_without_a_warning() {
         println!("skip: there is no groff");
         return;
     }
-    let pages = ["packaging/man/saevtd.conf.5", "packaging/man/saevtd.8"].map(repository);
+    let pages = ["saevtd.conf.5", "saevtd.8", "ocf_saevt_saevtd.7"];
+    let pages = pages.map(|page| repository(&format!("packaging/man/{page}")));
     let output = Command::new("groff").args(["-man", "-ww", "-z"]).args(pages).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert!(output.status.success());
+}
+
+#[test]
+fn the_manual_page_of_the_resource_agent_has_every_parameter_and_action() {
+    let page = read("packaging/man/ocf_saevt_saevtd.7").replace('\\', "");
+    let section = |name: &str| {
+        let (_, rest) = page.split_once(&format!(".SH {name}\n")).unwrap();
+        let items = rest.split(".SH ").next().unwrap().split(".TP\n.B ").skip(1);
+        items.map(|item| item.lines().next().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    let agent = read("packaging/ocf/saevtd.in");
+    let words = |mark: &str, end: char| {
+        let lines = agent.lines().filter_map(|line| line.trim().strip_prefix(mark));
+        lines.map(|line| line.split(end).next().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    let mut parameters = words("parameter ", ' ');
+    assert_eq!(section("PARAMETERS"), parameters);
+    parameters.retain(|name| !agent.contains(&format!("OCF_RESKEY_{name}")));
+    assert_eq!(parameters, BTreeSet::new(), "they are read");
+    assert_eq!(section("ACTIONS"), words("<action name=\"", '"'));
 }
 
 #[test]

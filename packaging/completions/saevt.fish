@@ -56,13 +56,13 @@ complete -c saevt -n "__fish_saevt_using_subcommand watch" -l no-create -d 'Do n
 complete -c saevt -n "__fish_saevt_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -s p -l pattern -d 'Add a pattern' -r
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l priority -d 'Priority, from 0, the highest, to 3' -r
-complete -c saevt -n "__fish_saevt_using_subcommand publish" -s r -l retain -d 'Keep the event for later subscribers, for a time such as 10s, or forever' -r
+complete -c saevt -n "__fish_saevt_using_subcommand publish" -s r -l retain -d 'Keep the event for later subscribers, for a time such as 10s within the limit, or forever' -r
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l publisher -d 'Say who publishes' -r
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l file -d 'Read the data from a file' -r -F
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l repeat -d 'Publish each event so many times' -r
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l rate -d 'Publish at most so many events in a second' -r
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l wait -d 'Wait at most so long while the service is away or busy' -r
-complete -c saevt -n "__fish_saevt_using_subcommand publish" -l lines -d 'Publish each line of the file or of standard input as an event'
+complete -c saevt -n "__fish_saevt_using_subcommand publish" -l lines -d 'Publish each line of standard input, or of the file, as an event'
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -s q -l quiet -d 'Do not print identifiers'
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -l no-create -d 'Do not make a channel that does not exist'
 complete -c saevt -n "__fish_saevt_using_subcommand publish" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -70,12 +70,15 @@ complete -c saevt -n "__fish_saevt_using_subcommand unlink" -l wait -d 'Wait at 
 complete -c saevt -n "__fish_saevt_using_subcommand unlink" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c saevt -n "__fish_saevt_using_subcommand clear" -l wait -d 'Wait at most so long while the service is away or busy' -r
 complete -c saevt -n "__fish_saevt_using_subcommand clear" -s h -l help -d 'Print help'
+complete -c saevt -n "__fish_saevt_using_subcommand status" -l over -d 'Look for so long how fast the counters grow, and show that too' -r
 complete -c saevt -n "__fish_saevt_using_subcommand status" -l wait -d 'Wait at most so long while the service is away or busy' -r
 complete -c saevt -n "__fish_saevt_using_subcommand status" -l json -d 'Show it as JSON'
 complete -c saevt -n "__fish_saevt_using_subcommand status" -s h -l help -d 'Print help'
+complete -c saevt -n "__fish_saevt_using_subcommand channels" -l over -d 'Look for so long how fast the counters grow, and show that too' -r
 complete -c saevt -n "__fish_saevt_using_subcommand channels" -l wait -d 'Wait at most so long while the service is away or busy' -r
 complete -c saevt -n "__fish_saevt_using_subcommand channels" -l json -d 'Show it as JSON'
 complete -c saevt -n "__fish_saevt_using_subcommand channels" -s h -l help -d 'Print help'
+complete -c saevt -n "__fish_saevt_using_subcommand clients" -l over -d 'Look for so long how fast the counters grow, and show that too' -r
 complete -c saevt -n "__fish_saevt_using_subcommand clients" -l wait -d 'Wait at most so long while the service is away or busy' -r
 complete -c saevt -n "__fish_saevt_using_subcommand clients" -l json -d 'Show it as JSON'
 complete -c saevt -n "__fish_saevt_using_subcommand clients" -s h -l help -d 'Print help (see more with \'--help\')'

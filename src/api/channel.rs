@@ -181,7 +181,7 @@ impl<'a> EventBuilder<'a> {
     }
 
     /// Keeps the event for later subscribers. [`Duration::MAX`]: without end, which is beyond the
-    /// limit of many services.
+    /// limit of most services for connections of release B.03; see [`Connection::open_as`].
     pub fn retain(mut self, time: Duration) -> Self {
         self.retention = span(time);
         self

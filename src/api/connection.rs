@@ -3,7 +3,7 @@
 use super::channel::Opening;
 use super::receive::{Arrivals, Deliveries, Delivery, Receiver};
 use super::retry::{patiently, span};
-use crate::agent::{self, Handle, Version};
+use crate::agent::{self, Handle, Version as Release};
 use crate::evt::{Error, Limits, Name, SubscriptionId};
 use crate::sys::{clock, descriptor};
 use parking_lot::Mutex;
@@ -56,7 +56,7 @@ impl Drop for Shared {
     }
 }
 
-/// A connection to the event service, of release B.03 of the interface.
+/// A connection to the event service, of release B.03 of the interface unless another is asked for.
 ///
 /// It may be used by several threads; clones are the same connection. Two connections of a program
 /// receive independently of each other, at the price of memory of their own.
@@ -76,9 +76,19 @@ impl Connection {
     ///
     /// Source: SAI-AIS-EVT-B.03.01, saEvtInitialize().
     pub fn open() -> Result<Self, Error> {
+        Self::open_as(Release::B03)
+    }
+
+    /// As [`Connection::open`], of another release of the interface. What differs: the older ones
+    /// know no limit on the time of retention, nor [`Error::Unavailable`], for which they give
+    /// [`Error::TryAgain`]; their [`Connection::limits`] is [`Error::Version`]; and B.01 makes
+    /// channels of any name.
+    ///
+    /// Source: SAI-AIS-EVT-B.03.01, saEvtInitialize(), version.
+    pub fn open_as(release: Release) -> Result<Self, Error> {
         let arrivals = Arc::new(Arrivals::default());
         let receiver = Receiver(Arc::clone(&arrivals));
-        let handle = agent::attach(Version::B03, Box::new(receiver))?;
+        let handle = agent::attach(release, Box::new(receiver))?;
         let shared = Shared {
             handle,
             arrivals,

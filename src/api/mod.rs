@@ -21,6 +21,7 @@ mod receive;
 mod retry;
 mod status;
 
+pub use crate::agent::Version as Release;
 pub use crate::agent::members::{ClusterStatus, MemberStatus};
 pub use crate::agent::questions::{ChannelStatus, NodeStatus, ProgramStatus, RetainedStatus};
 pub use crate::evt::{

@@ -1,8 +1,10 @@
 //! What the tool is told. Help, manual pages and completions are made from here.
 
+use super::format::Format;
 use super::text;
 use super::values::{
-    at_least_one, filter, interval, name, pattern, priority, publisher, rate, retention,
+    at_least_one, event_bytes, event_id, filter, format, interval, measuring_time, name, pattern,
+    priority, publisher, rate, retention, up_to,
 };
 use SaEvt::api::{Filter, Name, Priority};
 use clap::{Args, Parser, Subcommand, ValueHint};
@@ -38,7 +40,7 @@ pub(super) struct Arguments {
 pub(super) struct General {
     /// Wait at most so long while the service is away or busy
     #[arg(long, global = true, value_name = "TIME", default_value = "10s",
-        value_parser = text::duration)]
+        allow_hyphen_values = true, value_parser = text::duration)]
     pub(super) wait: Duration,
 }
 
@@ -51,16 +53,16 @@ pub(super) enum Task {
     Clear(Clear),
     /// Shows the daemon in numbers
     #[command(after_help = STATUS_EXAMPLES)]
-    Status(Shown),
+    Status(Counted),
     /// Shows all channels in numbers
     #[command(after_help = CHANNELS_EXAMPLES)]
-    Channels(Shown),
+    Channels(Counted),
     /// Shows the programs that are connected, beside this one
     ///
     /// What waits for a program is in the queue of the daemon, and unread in memory that they
     /// share. A program that has lost events was too slow.
     #[command(after_help = CLIENTS_EXAMPLES)]
-    Clients(Shown),
+    Clients(Counted),
     /// Shows the cluster as this node sees it: other nodes, what waits for them, last changes
     #[command(after_help = MEMBERS_EXAMPLES)]
     Members(Shown),
@@ -148,14 +150,16 @@ Examples:
 #[command(after_help = BENCH_EXAMPLES)]
 pub(super) struct Bench {
     /// Measure each figure for so long
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = text::duration)]
+    #[arg(long, value_name = "TIME", default_value = "2s", allow_hyphen_values = true,
+        value_parser = measuring_time)]
     pub(super) time: Duration,
     /// Bytes of data; give it more than once for more lines
-    #[arg(long, value_name = "NUMBER", default_values_t = [64, 1024, 65536])]
+    #[arg(long, value_name = "NUMBER", default_values_t = [64, 1024, 65536],
+        allow_hyphen_values = true, value_parser = event_bytes)]
     pub(super) bytes: Vec<u32>,
     /// Subscribers for throughput
-    #[arg(long, value_name = "NUMBER", default_value_t = 1,
-        value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, allow_hyphen_values = true,
+        value_parser = up_to::<64>)]
     pub(super) subscribers: u16,
     /// Show it as JSON
     #[arg(long)]
@@ -175,18 +179,21 @@ round, Enter shows a channel alone, Esc goes back, p pauses, q ends.";
 #[command(after_help = TOP_EXAMPLES)]
 pub(super) struct Top {
     /// Look again after so long
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
+    #[arg(long, value_name = "TIME", default_value = "1s", allow_hyphen_values = true,
+        value_parser = interval)]
     pub(super) every: Duration,
 }
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
   saevt status
+  saevt status --over 1s
   saevt status --json";
 
 const CHANNELS_EXAMPLES: &str = "\
 Examples:
   saevt channels
+  saevt channels --over 1s
   saevt channels --json
 
 Columns: open instances, those that may publish and subscribe, events since the daemon started,
@@ -195,6 +202,7 @@ retained events and their bytes, lost-events since the daemon started, when the 
 const CLIENTS_EXAMPLES: &str = "\
 Examples:
   saevt clients
+  saevt clients --over 1s
   saevt clients --json
 
 Columns: process, user, program, open channels, subscriptions, events published, events and bytes
@@ -213,6 +221,17 @@ const LIMITS_EXAMPLES: &str = "\
 Examples:
   saevt limits
   saevt limits --json";
+
+/// How counters are shown.
+#[derive(Debug, Args)]
+pub(super) struct Counted {
+    /// Look for so long how fast the counters grow, and show that too
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = measuring_time)]
+    pub(super) over: Option<Duration>,
+    /// Show it as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 /// How something is shown.
 #[derive(Debug, Args)]
@@ -259,7 +278,8 @@ A format has {time}, {date}, {ns}, {channel}, {id}, {priority}, {publisher}, {pa
 A command of --exec runs in sh with the data on its standard input and SAEVT_TYPE (event or lost),
 SAEVT_CHANNEL, SAEVT_ID, SAEVT_PRIORITY, SAEVT_PUBLISHER, SAEVT_PUBLISHED_NS, SAEVT_RETENTION_NS,
 SAEVT_BYTES, SAEVT_PATTERNS (their number) and SAEVT_PATTERN_1, SAEVT_PATTERN_2, ... in its
-environment, escaped as shown.";
+environment, escaped as shown. At the end, and after a signal, the commands that run are waited for;
+a second signal does not wait.";
 
 /// Shows the events of channels as they come
 ///
@@ -275,8 +295,9 @@ pub(super) struct Watch {
     #[arg(short, long = "filter", value_name = "FILTER", value_parser = filter())]
     pub(super) filters: Vec<Filter>,
     /// How to show an event
-    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "hex", "exec"])]
-    pub(super) format: Option<String>,
+    #[arg(long, value_name = "FORMAT", conflicts_with_all = ["json", "hex", "exec"],
+        value_parser = format())]
+    pub(super) format: Option<Format>,
     /// Show each event as an object of JSON on a line of its own
     #[arg(long, conflicts_with_all = ["hex", "exec"])]
     pub(super) json: bool,
@@ -284,17 +305,19 @@ pub(super) struct Watch {
     #[arg(long, conflicts_with = "exec")]
     pub(super) hex: bool,
     /// End after so many events
-    #[arg(short = 'n', long, value_name = "NUMBER", value_parser = at_least_one())]
+    #[arg(short = 'n', long, value_name = "NUMBER", allow_hyphen_values = true,
+        value_parser = at_least_one)]
     pub(super) count: Option<u64>,
     /// End after this time: with status 3 if it brought fewer events than wanted, or none
-    #[arg(short, long, value_name = "TIME", value_parser = text::duration)]
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true,
+        value_parser = text::duration)]
     pub(super) timeout: Option<Duration>,
     /// Run a command for each event instead of showing it
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
-    pub(super) exec: Option<String>,
+    pub(super) exec: Option<std::ffi::OsString>,
     /// Commands that run at once
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "exec",
-        value_parser = clap::value_parser!(u16).range(1..=256))]
+        allow_hyphen_values = true, value_parser = up_to::<256>)]
     pub(super) jobs: u16,
     /// Take what is retained now, and end
     #[arg(long, conflicts_with = "timeout")]
@@ -310,7 +333,7 @@ Examples:
   saevt publish safChnl=kitchen --pattern oven --pattern door --priority 0 --retain 10s
   saevt publish safChnl=kitchen --pattern fridge --publisher cook --file /etc/hostname
   date | saevt publish safChnl=kitchen --pattern clock -
-  printf 'one\\ntwo\\n' | saevt publish safChnl=kitchen --lines -
+  printf 'one\\ntwo\\n' | saevt publish safChnl=kitchen --lines
   saevt publish safChnl=kitchen --repeat 3 --rate 10 'still open'";
 
 /// Publishes events
@@ -324,16 +347,18 @@ pub(super) struct Publish {
     #[arg(value_name = "CHANNEL", value_parser = name())]
     pub(super) channel: Name,
     /// The data, byte for byte; - reads them from standard input
-    #[arg(value_name = "DATA", conflicts_with = "file")]
+    #[arg(value_name = "DATA", conflicts_with = "file", allow_negative_numbers = true)]
     pub(super) data: Option<std::ffi::OsString>,
     /// Add a pattern
     #[arg(short, long = "pattern", value_name = "PATTERN", value_parser = pattern())]
     pub(super) patterns: Vec<Vec<u8>>,
     /// Priority, from 0, the highest, to 3
-    #[arg(long, value_name = "NUMBER", default_value = "3", value_parser = priority)]
+    #[arg(long, value_name = "NUMBER", default_value = "3", allow_hyphen_values = true,
+        value_parser = priority)]
     pub(super) priority: Priority,
-    /// Keep the event for later subscribers, for a time such as 10s, or forever
-    #[arg(short, long, value_name = "TIME", value_parser = retention)]
+    /// Keep the event for later subscribers, for a time such as 10s within the limit, or forever
+    #[arg(short, long, value_name = "TIME", allow_hyphen_values = true,
+        value_parser = retention)]
     pub(super) retain: Option<Duration>,
     /// Say who publishes
     #[arg(long, value_name = "NAME", value_parser = publisher())]
@@ -341,14 +366,15 @@ pub(super) struct Publish {
     /// Read the data from a file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
-    /// Publish each line of the file or of standard input as an event
+    /// Publish each line of standard input, or of the file, as an event
     #[arg(long)]
     pub(super) lines: bool,
     /// Publish each event so many times
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = at_least_one())]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, allow_hyphen_values = true,
+        value_parser = at_least_one)]
     pub(super) repeat: u64,
     /// Publish at most so many events in a second
-    #[arg(long, value_name = "NUMBER", value_parser = rate)]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true, value_parser = rate)]
     pub(super) rate: Option<f64>,
     /// Do not print identifiers
     #[arg(short, long)]
@@ -387,8 +413,8 @@ pub(super) struct Clear {
     #[arg(value_name = "CHANNEL", value_parser = name())]
     pub(super) channel: Name,
     /// Identifiers of events, as `publish`, `watch` and `retained` show them
-    #[arg(required = true, value_name = "ID",
-        value_parser = clap::value_parser!(u64).range(1001..))]
+    #[arg(required = true, value_name = "ID", allow_negative_numbers = true,
+        value_parser = event_id)]
     pub(super) ids: Vec<u64>,
 }
 

@@ -6,35 +6,43 @@
 use super::failure::{Failure, Status, complain};
 use super::text::escape;
 use SaEvt::api::{Delivery, Event};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A signal is noticed so late at most while all commands are busy.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Runs a command for each event, a bounded number at once. While all are busy, events wait in the
 /// daemon, whose bound is told as lost.
 pub(super) struct Commands {
-    waiting: Option<SyncSender<Delivery>>,
+    given: Option<Sender<Delivery>>,
+    /// A word of each thread that has nothing to do.
+    free: Receiver<()>,
     threads: Vec<JoinHandle<()>>,
     failures: Arc<AtomicU64>,
 }
 
 impl Commands {
-    pub(super) fn new(command: &str, jobs: u16) -> Self {
-        // Nothing waits here: who hands an event over waits until somebody takes it.
-        let (waiting, taken) = sync_channel(0);
+    pub(super) fn new(command: &OsStr, jobs: u16) -> Self {
+        let (given, taken) = channel();
+        let (idle, free) = channel();
         let taken = Arc::new(Mutex::new(taken));
         let failures = Arc::new(AtomicU64::new(0));
         let threads = (0..jobs)
             .map(|_| {
                 let (taken, failures) = (Arc::clone(&taken), Arc::clone(&failures));
-                let command = command.to_owned();
+                let (command, idle) = (command.to_owned(), idle.clone());
                 std::thread::spawn(move || {
-                    while let Some(delivery) = next(&taken) {
+                    while idle.send(()).is_ok()
+                        && let Some(delivery) = next(&taken)
+                    {
                         if let Err(why) = run(&command, &delivery) {
                             failures.fetch_add(1, Ordering::Relaxed);
                             complain(&why);
@@ -43,22 +51,38 @@ impl Commands {
                 })
             })
             .collect();
-        Self { waiting: Some(waiting), threads, failures }
+        Self { given: Some(given), free, threads, failures }
     }
 
-    /// Hands a delivery to the next command; waits until one is free.
-    pub(super) fn hand_over(&self, delivery: Delivery) -> Result<(), Failure> {
-        let taken = self.waiting.as_ref().is_some_and(|waiting| waiting.send(delivery).is_ok());
-        if taken {
-            Ok(())
-        } else {
-            Err(Failure::new(Status::Failed, "no command can be run any more"))
+    /// Hands a delivery to the next command; waits until one is free, or `check` fails.
+    pub(super) fn hand_over(
+        &self,
+        delivery: Delivery,
+        check: impl Fn() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            match self.free.recv_timeout(TICK) {
+                Ok(()) => break,
+                Err(RecvTimeoutError::Timeout) => check()?,
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(none_left());
+                }
+            }
         }
+        check()?;
+        // Who is free takes it.
+        let taken = self.given.as_ref().is_some_and(|given| given.send(delivery).is_ok());
+        if taken { Ok(()) } else { Err(none_left()) }
+    }
+
+    /// Whether a command runs.
+    pub(super) fn are_busy(&self) -> bool {
+        self.free.try_iter().count() < self.threads.len()
     }
 
     /// Waits for the commands that run. Fails if one of all has failed.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
-        self.waiting = None;
+        self.given = None;
         let panicked = self.threads.drain(..).any(|thread| thread.join().is_err());
         match self.failures.load(Ordering::Relaxed) {
             0 if !panicked => Ok(()),
@@ -68,12 +92,16 @@ impl Commands {
     }
 }
 
+fn none_left() -> Failure {
+    Failure::new(Status::Failed, "no command can be run any more")
+}
+
 fn next(taken: &Mutex<Receiver<Delivery>>) -> Option<Delivery> {
     taken.lock().ok()?.recv().ok()
 }
 
 /// Runs the command for one delivery. `Err`: why it failed, in one line.
-fn run(command: &str, delivery: &Delivery) -> Result<(), String> {
+fn run(command: &OsStr, delivery: &Delivery) -> Result<(), String> {
     let (what, data) = match delivery {
         Delivery::Event(event) => (format!("the event {}", event.id().0), event.data()),
         Delivery::Lost(lost) => (format!("a loss in {}", escape(lost.channel().octets())), &[][..]),
@@ -117,7 +145,7 @@ const OF_EVENTS: [&str; 7] = [
     "SAEVT_PATTERNS",
 ];
 
-fn shell(command: &str, delivery: &Delivery) -> Command {
+fn shell(command: &OsStr, delivery: &Delivery) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command).stdin(Stdio::piped());
     // This program may itself have been started for another event.

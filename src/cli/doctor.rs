@@ -3,6 +3,7 @@
 use super::arguments::{General, Shown};
 use super::failure::{Failure, Status};
 use super::output::Output;
+use super::programs;
 use super::status::show_json;
 use super::table::{Mood, colours, painted};
 use super::text::{self, escape};
@@ -10,9 +11,11 @@ use SaEvt::api::{ClusterStatus, Connection, Error, NodeStatus, ServicePlace};
 use SaEvt::sys::{memory, socket};
 use nix::sys::resource::{Resource, getrlimit};
 use serde_json::{Map, Value, json};
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,33 +142,44 @@ fn look_at_place(findings: &mut Vec<Finding>) {
             format!("{shown} is not a socket"),
             "remove that file, or set SAEVT_SOCKET to the socket of the daemon",
         ),
-        Ok(data) => {
-            let (mode, uid, gid) = (data.mode() & 0o777, data.uid(), data.gid());
-            let owner = format!("{shown} {kind} has mode {mode:04o}, user {uid}, group {gid}");
-            match socket::connect(&path) {
-                Ok(_) => Finding::good(CHECK, owner),
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Finding::bad(
-                    CHECK,
-                    format!("{owner}, and this user may not connect"),
-                    format!(
-                        "become a member of group {gid}, or set socket_mode in \
-                             /etc/saevt/saevtd.conf and restart the daemon"
-                    ),
-                ),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Finding::bad(
-                    CHECK,
-                    format!("{owner}, but nobody listens: the daemon has ended"),
-                    "start it again; its log says why it ended",
-                ),
-                Err(error) => Finding::bad(
-                    CHECK,
-                    format!("{owner}, and connecting fails: {error}"),
-                    "see the log of the daemon",
-                ),
-            }
-        }
+        Ok(data) => look_at_socket(&path, &data, kind),
     };
     findings.push(found);
+}
+
+/// What may keep this user from connecting to a socket that is there.
+fn look_at_socket(path: &Path, data: &Metadata, kind: &str) -> Finding {
+    const CHECK: &str = "socket";
+    let shown = escape(path.as_os_str().as_bytes());
+    let (mode, uid, gid) = (data.mode() & 0o777, data.uid(), data.gid());
+    let (user, group) = (programs::Names::default().user(uid), programs::group(gid));
+    let owner = format!("{shown} {kind} has mode {mode:04o}, user {user}, group {group}");
+    match socket::connect(path) {
+        Ok(_) => Finding::good(CHECK, owner),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Finding::bad(
+            CHECK,
+            format!("{owner}, and this user may not connect"),
+            format!(
+                "become a member of group {group} and log in again, or set socket_mode \
+                     in /etc/saevt/saevtd.conf and restart the daemon"
+            ),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Finding::bad(
+            CHECK,
+            format!("{owner}, but nobody listens: the daemon has ended"),
+            "start it again; its log says why it ended",
+        ),
+        Err(error) if error.raw_os_error() == Some(nix::libc::EPROTOTYPE) => Finding::bad(
+            CHECK,
+            format!("{owner}, but another program than saevtd listens there"),
+            "set SAEVT_SOCKET to the socket of the daemon, or unset it",
+        ),
+        Err(error) => Finding::bad(
+            CHECK,
+            format!("{owner}, and connecting fails: {error}"),
+            "see the log of the daemon",
+        ),
+    }
 }
 
 fn connect(general: &General, findings: &mut Vec<Finding>) -> Option<(Connection, NodeStatus)> {
@@ -291,7 +305,7 @@ fn look_at_daemon(connection: &Connection, node: &NodeStatus, findings: &mut Vec
                 "lost-events: {lost}, of which {} went to process {} ({})",
                 worst.lost_events,
                 worst.pid,
-                super::programs::name_of(worst.pid)
+                programs::name_of(worst.pid)
             ),
             "it must dispatch faster, or queue_events_max and queue_bytes_max must be raised",
         ),

@@ -114,12 +114,14 @@ pub(super) fn complain(message: &str) {
 pub(super) fn of_arguments(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Nobody reads it any more, which is no failure.
-            let _ = error.print();
-            return ExitCode::SUCCESS;
+            return match error.print() {
+                Err(why) => Failure::of_output(&why).report(),
+                Ok(()) => ExitCode::SUCCESS,
+            };
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            complain("what is to be done? `saevt --help` lists the commands");
+            let command = command_of(std::env::args_os());
+            complain(&format!("what is to be done? `{command} --help` lists the commands"));
             return ExitCode::from(Status::Usage as u8);
         }
         _ => {}
@@ -138,18 +140,28 @@ fn refusal(error: &clap::Error) -> String {
         // What is told of it has been escaped where that was needed.
         return format!("{argument}: invalid value '{}': {why}", escape(value.as_bytes()));
     }
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        return "an argument that has to be text has bytes that are no UTF-8".to_owned();
+    }
     let text = error.render().to_string();
+    let tips = text.lines().filter_map(|line| line.trim().strip_prefix("tip: "));
+    let tips: String = tips.map(|tip| format!("; {tip}")).collect();
     let first = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
     let first = first.collect::<Vec<_>>().join(" ");
-    escape(first.strip_prefix("error: ").unwrap_or(&first).as_bytes())
+    let first = first.strip_prefix("error: ").unwrap_or(&first);
+    escape(format!("{first}{tips}").as_bytes())
 }
 
 /// The command whose help has more: `saevt publish`, if that was wanted.
-fn command_of(mut arguments: impl Iterator<Item = OsString>) -> String {
-    let commands = Arguments::command();
-    let known = |argument: OsString| {
-        let found = commands.get_subcommands().find(|command| *command.get_name() == *argument);
-        found.map(|command| format!("saevt {}", command.get_name()))
-    };
-    arguments.find_map(known).unwrap_or_else(|| "saevt".to_owned())
+fn command_of(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut command = Arguments::command();
+    let mut name = "saevt".to_owned();
+    for argument in arguments.skip(1) {
+        let found = command.get_subcommands().find(|one| *one.get_name() == *argument);
+        if let Some(found) = found.cloned() {
+            name = format!("{name} {}", found.get_name());
+            command = found;
+        }
+    }
+    name
 }

@@ -8,13 +8,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The signals by which a user ends a program.
 const SIGNALS: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
-/// From its making on, these signals end nothing by themselves but are told here. Those that are
-/// ignored, as under `nohup`, stay so. Commands that are started get them as usual.
+/// From its making on, the first of these signals ends nothing by itself but is told here; the next
+/// one ends this program at once, whatever it waits for. Those that are ignored, as under `nohup`,
+/// stay so. Commands that are started get them as usual.
 pub(super) struct Interrupts {
     wake: UnixStream,
     came: Arc<AtomicUsize>,
@@ -28,8 +29,12 @@ impl Interrupts {
     fn register() -> io::Result<Self> {
         let (wake, ring) = UnixStream::pair()?;
         let came = Arc::new(AtomicUsize::new(0));
+        let again = Arc::new(AtomicBool::new(false));
         let ignored = ignored_signals();
         for signal in SIGNALS.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
+            // In this order: the first signal finds that none has come.
+            flag::register_conditional_default(signal, Arc::clone(&again))?;
+            flag::register(signal, Arc::clone(&again))?;
             flag::register_usize(signal, Arc::clone(&came), signal as usize)?;
             low_level::pipe::register(signal, ring.try_clone()?)?;
         }

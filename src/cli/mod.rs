@@ -21,6 +21,7 @@ mod pages;
 mod policy;
 mod programs;
 mod publish;
+mod rates;
 mod service;
 mod small;
 mod status;

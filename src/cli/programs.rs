@@ -3,7 +3,7 @@
 use super::json;
 use super::text::escape;
 use SaEvt::api::ProgramStatus;
-use nix::unistd::{Uid, User};
+use nix::unistd::{Gid, Group, Uid, User};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -12,6 +12,14 @@ pub(super) fn name_of(pid: u32) -> String {
     match std::fs::read(format!("/proc/{pid}/comm")) {
         Ok(name) => escape(name.strip_suffix(b"\n").unwrap_or(&name)),
         Err(_) => "?".to_owned(),
+    }
+}
+
+/// A group's name, escaped; the number of one that has none.
+pub(super) fn group(gid: u32) -> String {
+    match Group::from_gid(Gid::from_raw(gid)) {
+        Ok(Some(group)) => escape(group.name.as_bytes()),
+        _ => gid.to_string(),
     }
 }
 
@@ -30,7 +38,7 @@ impl Names {
     }
 
     /// A connected program as an object.
-    pub(super) fn object(&mut self, program: &ProgramStatus) -> Value {
+    pub(super) fn object(&mut self, program: &ProgramStatus) -> Map<String, Value> {
         let mut to = Map::new();
         to.insert("pid".into(), program.pid.into());
         to.insert("uid".into(), program.uid.into());
@@ -55,6 +63,6 @@ impl Names {
         ] {
             to.insert(name.into(), value.into());
         }
-        Value::Object(to)
+        to
     }
 }

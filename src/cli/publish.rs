@@ -4,8 +4,8 @@ use super::arguments::{General, Publish};
 use super::failure::{Failure, Status};
 use super::output::Output;
 use super::service;
-use super::text::escape;
-use SaEvt::api::{Channel, Error, OutgoingEvent, patiently};
+use super::text::{self, escape};
+use SaEvt::api::{Channel, Error, Limits, OutgoingEvent, Release, patiently};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -17,32 +17,55 @@ const STANDARD_INPUT: &str = "standard input";
 /// Runs the command.
 pub(super) fn run(task: &Publish, general: &General) -> Result<(), Failure> {
     let source = open_source(task)?;
-    if task.lines && source.is_none() {
-        return Err(Failure::new(
-            Status::Usage,
-            "--lines: give --file FILE or - for standard input; see `saevt publish --help`",
-        ));
-    }
     let connection = service::connect(general)?;
-    let most = connection.limits().map_or(u64::MAX, |limits| limits.event_bytes_max);
+    let limits =
+        connection.limits().map_err(|error| Failure::of("cannot ask for the limits", error))?;
     // All of it before the channel is made: what is too large leaves nothing behind.
+    let most = limits.event_bytes_max;
     let data = match source {
         Some(source) if task.lines => Data::Lines(source),
         Some(source) => Data::One(source.read_whole(most)?),
-        None => {
-            Data::One(task.data.as_ref().map(|data| data.as_bytes().to_vec()).unwrap_or_default())
-        }
+        None => Data::One(data_of_argument(task, most)?),
+    };
+    check(task, &limits)?;
+    // The limit on retention is one of release B.03: those before it can retain without end.
+    let connection = match task.retain {
+        Some(Duration::MAX) => service::connect_as(Release::B02, general)?,
+        _ => connection,
     };
     let channel = service::open(&connection, &task.channel, !task.no_create, general, |opening| {
         opening.publisher()
     })?;
     let event = build(&channel, task)?;
     let pace = Pace::new(task.rate);
-    let mut publisher = Publisher { event, pace, general, most, task, output: Output::new() };
+    let output = Output::new();
+    let mut publisher = Publisher { event, pace, general, most, task, output, published: 0 };
     match data {
         Data::One(data) => publisher.publish(&data, "the data"),
         Data::Lines(source) => publisher.publish_lines(source),
     }
+}
+
+/// Whether the service takes such an event.
+fn check(task: &Publish, limits: &Limits) -> Result<(), Failure> {
+    service::check_patterns("--pattern", task.patterns.iter().map(Vec::len), limits)?;
+    let most = Duration::from_nanos(limits.retention_max.0);
+    match task.retain {
+        Some(time) if time != Duration::MAX && time > most => Err(Failure::new(
+            Status::Usage,
+            format!(
+                "--retain: it is too long: at most {}, see `saevt limits`; or write forever",
+                text::span(most)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The data that are an argument; without one, none.
+fn data_of_argument(task: &Publish, most: u64) -> Result<Vec<u8>, Failure> {
+    let data = task.data.as_ref().map(|data| data.as_bytes().to_vec()).unwrap_or_default();
+    if data.len() as u64 > most { Err(too_big("the data", most)) } else { Ok(data) }
 }
 
 enum Data {
@@ -64,7 +87,17 @@ fn open_source(task: &Publish) -> Result<Option<Source>, Failure> {
             .map_err(|error| Failure::of_system(format!("--file: cannot open {name}"), &error))?;
         return Ok(Some(Source { name, input: Box::new(BufReader::new(file)) }));
     }
-    let is_standard = task.data.as_ref().is_some_and(|data| data == "-");
+    let is_standard = match &task.data {
+        Some(data) if task.lines && data != "-" => {
+            return Err(Failure::new(
+                Status::Usage,
+                "--lines: lines come from standard input or --file FILE, so leave DATA out; see \
+                 `saevt publish --help`",
+            ));
+        }
+        Some(data) => data == "-",
+        None => task.lines,
+    };
     let input = || Box::new(BufReader::new(io::stdin()));
     Ok(is_standard.then(|| Source { name: STANDARD_INPUT.into(), input: input() }))
 }
@@ -119,14 +152,7 @@ fn build<'a>(channel: &'a Channel, task: &Publish) -> Result<OutgoingEvent<'a>, 
     if let Some(name) = &task.publisher {
         event = event.publisher(name.octets());
     }
-    event.build().map_err(|error| match error {
-        Error::TooBig => Failure::new(
-            Status::Usage,
-            "--pattern or --retain: there are too many patterns, one is too long, or the time is; \
-             `saevt limits` says what is allowed",
-        ),
-        error => Failure::of("cannot make an event", error),
-    })
+    event.build().map_err(|error| Failure::of("cannot make an event", error))
 }
 
 struct Publisher<'a> {
@@ -136,6 +162,7 @@ struct Publisher<'a> {
     most: u64,
     task: &'a Publish,
     output: Output,
+    published: u64,
 }
 
 impl Publisher<'_> {
@@ -148,11 +175,27 @@ impl Publisher<'_> {
                 Error::TooBig => too_big(what, self.most),
                 error => Failure::of(format!("cannot publish {what}"), error),
             })?;
+            self.published += 1;
             if !self.task.quiet {
-                self.output.line(&id.0.to_string())?;
+                self.output.line(&id.0.to_string()).map_err(|failure| self.unread(failure))?;
             }
         }
         Ok(())
+    }
+
+    /// Who does not read identifiers on has not said that the rest is not to be published.
+    fn unread(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Unread => Failure::new(
+                Status::Failed,
+                format!(
+                    "nobody reads the identifiers, so no more is published after {} events; \
+                     --quiet prints none",
+                    self.published
+                ),
+            ),
+            other => other,
+        }
     }
 
     fn publish_lines(&mut self, mut source: Source) -> Result<(), Failure> {
@@ -174,8 +217,7 @@ struct Pace {
 
 impl Pace {
     fn new(rate: Option<f64>) -> Self {
-        let interval = rate.map(|rate| Duration::try_from_secs_f64(1.0 / rate));
-        let interval = interval.map(|interval| interval.unwrap_or(Duration::MAX));
+        let interval = rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
         Self { interval, next: Instant::now() }
     }
 
@@ -184,6 +226,6 @@ impl Pace {
         let now = Instant::now();
         std::thread::sleep(self.next.saturating_duration_since(now));
         // Who is late does not make up for it.
-        self.next = self.next.max(now).checked_add(interval).unwrap_or(self.next);
+        self.next = self.next.max(now) + interval;
     }
 }

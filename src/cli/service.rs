@@ -2,11 +2,16 @@
 
 use super::arguments::General;
 use super::failure::{Failure, Status};
-use SaEvt::api::{Channel, Connection, Error, Name, Opening, patiently};
+use SaEvt::api::{Channel, Connection, Error, Limits, Name, Opening, Release, patiently};
 
 /// Connects, waiting for the daemon as long as the user does.
 pub(super) fn connect(general: &General) -> Result<Connection, Failure> {
-    Connection::open_within(general.wait)
+    connect_as(Release::B03, general)
+}
+
+/// The same, of any release.
+pub(super) fn connect_as(release: Release, general: &General) -> Result<Connection, Failure> {
+    patiently(general.wait, || Connection::open_as(release))
         .map_err(|error| Failure::of("cannot connect to the service", error))
 }
 
@@ -23,7 +28,8 @@ pub(super) fn open(
     let opening = || prepare(connection.channel(name.octets()).within(general.wait));
     let shown = super::text::escape(name.octets());
     let what = format!("cannot open the channel {shown}");
-    let dns = connection.limits().is_ok_and(|limits| limits.channel_names_are_dns);
+    // Those of an older release cannot be asked for their limits.
+    let dns = connection.limits().map_or(true, |limits| limits.channel_names_are_dns);
     let creatable = name.is_channel_dn() || !dns;
     let opening = if create && creatable { opening().create() } else { opening() };
     let outcome = patiently(general.wait, || opening.open());
@@ -44,4 +50,22 @@ pub(super) fn open(
         ),
         error => Failure::of(what, error),
     })
+}
+
+/// Whether so many patterns or filters, of so many bytes, are allowed. `option` is what gave them.
+pub(super) fn check_patterns(
+    option: &str,
+    lengths: impl ExactSizeIterator<Item = usize>,
+    limits: &Limits,
+) -> Result<(), Failure> {
+    let wrong = |what| Err(Failure::new(Status::Usage, format!("{option}: {what}")));
+    let (given, most) = (lengths.len() as u64, limits.patterns_max);
+    if given > most {
+        return wrong(format!("{given} are too many: at most {most}, see `saevt limits`"));
+    }
+    let (longest, most) = (lengths.max().unwrap_or(0) as u64, limits.pattern_bytes_max);
+    if longest > most {
+        return wrong(format!("{longest} bytes are too many: at most {most}, see `saevt limits`"));
+    }
+    Ok(())
 }

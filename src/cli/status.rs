@@ -1,13 +1,14 @@
 //! `saevt status`, `channels`, `clients`, `retained`, `limits`: what the node says of itself.
 
-use super::arguments::{General, Retained, Shown};
+use super::arguments::{Counted, General, Retained, Shown};
 use super::failure::Failure;
 use super::output::Output;
 use super::programs;
+use super::rates::{self, Rate};
 use super::table::{Cell, Mood, Table, losses};
 use super::text::{self, escape};
 use super::{format, json, service};
-use SaEvt::api::{ChannelStatus, Connection, Error, NodeStatus, patiently};
+use SaEvt::api::{ChannelStatus, Connection, Error, NodeStatus, ProgramStatus, patiently};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,11 +38,20 @@ pub(super) fn since(nanoseconds: i64) -> Duration {
 }
 
 /// `saevt status`.
-pub(super) fn node(task: &Shown, general: &General) -> Result<(), Failure> {
+pub(super) fn node(task: &Counted, general: &General) -> Result<(), Failure> {
     let connection = service::connect(general)?;
-    let node = ask(&connection, general, "the status", Connection::node)?;
+    let look = || ask(&connection, general, "the status", Connection::node);
+    let (node, rates) = rates::look(task.over, look, |node| vec![((), grown(node))])?;
+    let rate = rates.as_ref().map(|rates| rates.of(&(), grown(&node)));
     if task.json {
-        return show_json("saevt.status/1", node_object(&node));
+        let mut to = node_object(&node);
+        if let (Some(rates), Some(rate)) = (&rates, rate) {
+            let mut of_node = Map::new();
+            rate.add(&mut of_node);
+            rates.add_time(&mut to);
+            to.insert("rates".into(), of_node.into());
+        }
+        return show_json("saevt.status/1", to);
     }
     let mut table = Table::default();
     let mut add = |name: &str, value: String, mood| {
@@ -57,9 +67,24 @@ pub(super) fn node(task: &Shown, general: &General) -> Result<(), Failure> {
             false => value.to_string(),
         };
         let bad = name == "lost_events" && *value > 0;
+        let shown = match (rate, name.as_str()) {
+            (Some(Rate { publications: rate, .. }), "publications")
+            | (Some(Rate { lost_events: rate, .. }), "lost_events") => {
+                format!("{shown}, {} a second", rates::shown(rate))
+            }
+            _ => shown,
+        };
         add(&name.replace('_', " "), shown, if bad { Mood::Bad } else { Mood::Plain });
     }
     table.show(&mut Output::new())
+}
+
+/// What grows: publications and lost-events.
+fn grown(node: &NodeStatus) -> [u64; 2] {
+    ["publications", "lost_events"].map(|name| {
+        let known = node.counters.iter().find(|(known, _)| known == name);
+        known.map_or(0, |(_, value)| *value)
+    })
 }
 
 /// The node as an object.
@@ -77,20 +102,45 @@ pub(super) fn node_object(node: &NodeStatus) -> Map<String, Value> {
 }
 
 /// `saevt channels`.
-pub(super) fn channels(task: &Shown, general: &General) -> Result<(), Failure> {
+pub(super) fn channels(task: &Counted, general: &General) -> Result<(), Failure> {
     let connection = service::connect(general)?;
-    let mut channels = ask(&connection, general, "the channels", Connection::channels)?;
+    let look = || ask(&connection, general, "the channels", Connection::channels);
+    let of = |channel: &ChannelStatus| {
+        ((channel.name, channel.linked), [channel.publications, channel.lost_events])
+    };
+    let (mut channels, rates) =
+        rates::look(task.over, look, |channels| channels.iter().map(of).collect())?;
     channels.sort_by_key(|channel| (channel.name, !channel.linked));
+    let rate = |channel: &ChannelStatus| {
+        let (whose, now) = of(channel);
+        rates.as_ref().map(|rates| rates.of(&whose, now))
+    };
     if task.json {
-        let list: Vec<_> = channels.iter().map(channel_object).collect();
-        return show_json("saevt.channels/1", Map::from_iter([("channels".into(), json!(list))]));
+        let list: Vec<_> = channels.iter().map(|it| channel_object(it, rate(it))).collect();
+        let mut to = Map::from_iter([("channels".into(), json!(list))]);
+        if let Some(rates) = &rates {
+            rates.add_time(&mut to);
+        }
+        return show_json("saevt.channels/1", to);
     }
-    let heads =
-        ["CHANNEL", ">OPEN", ">PUB", ">SUB", ">EVENTS", ">RETAINED", ">BYTES", ">LOST", "CREATED"];
+    let mut heads = vec![
+        "CHANNEL",
+        ">OPEN",
+        ">PUB",
+        ">SUB",
+        ">EVENTS",
+        ">RETAINED",
+        ">BYTES",
+        ">LOST",
+        "CREATED",
+    ];
+    if rates.is_some() {
+        heads.splice(1..1, rates::HEADS);
+    }
     let mut table = Table::new(&heads);
     for channel in &channels {
         let name = escape(channel.name.octets());
-        table.add(vec![
+        let mut row = vec![
             match channel.linked {
                 true => Cell::text(name),
                 false => Cell::text(format!("{name} (unlinked)")).mood(Mood::Notable),
@@ -106,12 +156,14 @@ pub(super) fn channels(task: &Shown, general: &General) -> Result<(), Failure> {
                 ChannelStatus::UNKNOWN => "unknown".to_owned(),
                 known => text::date(known),
             }),
-        ]);
+        ];
+        row.splice(1..1, rate(channel).into_iter().flat_map(Rate::cells));
+        table.add(row);
     }
     table.show(&mut Output::new())
 }
 
-fn channel_object(channel: &ChannelStatus) -> Value {
+fn channel_object(channel: &ChannelStatus, rate: Option<Rate>) -> Value {
     let mut to = Map::new();
     json::add_bytes(&mut to, "name", channel.name.octets());
     to.insert("linked".into(), channel.linked.into());
@@ -129,21 +181,38 @@ fn channel_object(channel: &ChannelStatus) -> Value {
     ] {
         to.insert(name.into(), value.into());
     }
+    if let Some(rate) = rate {
+        rate.add(&mut to);
+    }
     Value::Object(to)
 }
 
 /// `saevt clients`.
-pub(super) fn clients(task: &Shown, general: &General) -> Result<(), Failure> {
+pub(super) fn clients(task: &Counted, general: &General) -> Result<(), Failure> {
     let connection = service::connect(general)?;
-    let all = ask(&connection, general, "the programs", Connection::programs)?;
+    let look = || ask(&connection, general, "the programs", Connection::programs);
+    let of = |program: &ProgramStatus| (program.pid, [program.publications, program.lost_events]);
+    let (all, rates) = rates::look(task.over, look, |all| all.iter().map(of).collect())?;
+    let rate =
+        |program: &ProgramStatus| rates.as_ref().map(|rates| rates.of(&program.pid, of(program).1));
     let mut names = programs::Names::default();
     let mut clients: Vec<_> = all.into_iter().filter(|one| one.pid != std::process::id()).collect();
     clients.sort_by_key(|client| client.pid);
     if task.json {
-        let list: Vec<_> = clients.iter().map(|client| names.object(client)).collect();
-        return show_json("saevt.clients/1", Map::from_iter([("clients".into(), json!(list))]));
+        let list = clients.iter().map(|client| {
+            let mut object = names.object(client);
+            if let Some(rate) = rate(client) {
+                rate.add(&mut object);
+            }
+            Value::Object(object)
+        });
+        let mut to = Map::from_iter([("clients".into(), list.collect::<Vec<_>>().into())]);
+        if let Some(rates) = &rates {
+            rates.add_time(&mut to);
+        }
+        return show_json("saevt.clients/1", to);
     }
-    let heads = [
+    let mut heads = vec![
         ">PID",
         "USER",
         "PROGRAM",
@@ -156,9 +225,12 @@ pub(super) fn clients(task: &Shown, general: &General) -> Result<(), Failure> {
         ">LOST",
         ">SHARED",
     ];
+    if rates.is_some() {
+        heads.splice(3..3, rates::HEADS);
+    }
     let mut table = Table::new(&heads);
     for client in &clients {
-        table.add(vec![
+        let mut row = vec![
             Cell::number(client.pid),
             Cell::text(names.user(client.uid)),
             Cell::text(programs::name_of(client.pid)),
@@ -170,7 +242,9 @@ pub(super) fn clients(task: &Shown, general: &General) -> Result<(), Failure> {
             Cell::number(text::bytes(client.unread_bytes)),
             losses(client.lost_events),
             Cell::number(text::bytes(client.shared_bytes)),
-        ]);
+        ];
+        row.splice(3..3, rate(client).into_iter().flat_map(Rate::cells));
+        table.add(row);
     }
     table.show(&mut Output::new())
 }

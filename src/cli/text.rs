@@ -86,7 +86,7 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
 ///
 /// `Err`: what is wrong, told for people.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const FIX: &str = "write 10s, 1m30s, 250ms or 2h";
+    const FIX: &str = "write a time such as 10s, 1m30s, 250ms or 2h";
     let seconds = text.parse::<f64>().ok();
     if let Some(seconds) = seconds {
         return Duration::try_from_secs_f64(seconds).map_err(|_| FIX.to_owned());

@@ -7,15 +7,19 @@ use super::arguments::{General, Top};
 use super::failure::{Failure, Status};
 use super::interrupt::Interrupts;
 use super::service;
-use SaEvt::api::Connection;
+use SaEvt::api::{Connection, Error};
 use board::{Board, Look};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use std::io::{self, IsTerminal};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Signals are looked for so often.
+/// Signals are looked for so often, and answers of the daemon while one is awaited.
 const TICK: Duration = Duration::from_millis(200);
+const ANSWER_TICK: Duration = Duration::from_millis(20);
+/// A daemon that has not answered for so long is told of.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 pub(super) fn run(task: &Top, general: &General) -> Result<(), Failure> {
@@ -28,55 +32,103 @@ pub(super) fn run(task: &Top, general: &General) -> Result<(), Failure> {
     }
     let connection = service::connect(general)?;
     let interrupts = Interrupts::begin()?;
-    let mut board = Board::default();
-    look(&connection, &mut board);
     let mut terminal =
         ratatui::try_init().map_err(|error| Failure::of_system("no live view", &error))?;
-    let outcome = show(&mut terminal, &connection, &interrupts, &mut board, task.every);
+    let outcome = show(&mut terminal, Looker::new(connection), &interrupts, task.every);
     ratatui::restore();
     outcome
 }
 
 fn show(
     terminal: &mut DefaultTerminal,
-    connection: &Connection,
+    mut looker: Looker,
     interrupts: &Interrupts,
-    board: &mut Board,
     every: Duration,
 ) -> Result<(), Failure> {
     let fail = |error: io::Error| Failure::of_system("the live view ends", &error);
-    let mut next = Instant::now() + every;
+    let mut board = Board::default();
+    let mut next = Instant::now();
     loop {
-        terminal.draw(|frame| view::draw(frame, board)).map_err(fail)?;
-        interrupts.check()?;
-        let left = next.saturating_duration_since(Instant::now());
-        // A change of the terminal's size is an event too: what follows is drawn anew.
-        if event::poll(left.min(TICK)).map_err(fail)? {
-            if let Event::Key(key) = event::read().map_err(fail)?
-                && key.kind == KeyEventKind::Press
-                && !press(key, board)
-            {
-                return Ok(());
-            }
-        } else if left <= TICK {
+        if Instant::now() >= next {
             next = Instant::now() + every;
             if !board.is_paused {
-                look(connection, board);
+                looker.ask();
+            }
+        }
+        looker.hear(&mut board);
+        terminal.draw(|frame| view::draw(frame, &board)).map_err(fail)?;
+        interrupts.check()?;
+        let tick = if looker.asked.is_some() { ANSWER_TICK } else { TICK };
+        let left = next.saturating_duration_since(Instant::now());
+        // A change of the terminal's size is an event too: what follows is drawn anew.
+        if event::poll(left.min(tick)).map_err(fail)?
+            && let Event::Key(key) = event::read().map_err(fail)?
+            && key.kind == KeyEventKind::Press
+            && !press(key, &mut board)
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// Looks at the service in a thread of its own, so that a daemon that does not answer keeps no key
+/// from being heard.
+struct Looker {
+    wanted: Sender<()>,
+    looks: Receiver<Result<Look, Error>>,
+    /// Since when an answer is awaited.
+    asked: Option<Instant>,
+}
+
+impl Looker {
+    fn new(connection: Connection) -> Self {
+        let (wanted, wishes) = channel();
+        let (done, looks) = channel();
+        // It ends with the program, or when nobody wants a look any more.
+        std::thread::spawn(
+            move || {
+                while wishes.recv().is_ok() && done.send(look(&connection)).is_ok() {}
+            },
+        );
+        Self { wanted, looks, asked: None }
+    }
+
+    /// Asks for a look, if none is on its way.
+    fn ask(&mut self) {
+        if self.asked.is_none() && self.wanted.send(()).is_ok() {
+            self.asked = Some(Instant::now());
+        }
+    }
+
+    /// Takes the look that has come. Until one does, what was known stays, and is said to be old.
+    fn hear(&mut self, board: &mut Board) {
+        match self.looks.try_recv() {
+            Ok(outcome) => {
+                self.asked = None;
+                match outcome {
+                    Ok(look) => board.take(look),
+                    Err(error) => {
+                        board.trouble = Some(format!("the daemon does not answer now: {error}"));
+                    }
+                }
+            }
+            Err(_) => {
+                let silent = self.asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+                if silent >= SILENCE {
+                    let seconds = silent.as_secs();
+                    board.trouble =
+                        Some(format!("the daemon has not answered for {seconds} s; q ends"));
+                }
             }
         }
     }
 }
 
-/// Looks at the service once. One that does not answer leaves what was known, and says so.
-fn look(connection: &Connection, board: &mut Board) {
-    let looked = connection.node().and_then(|node| {
-        let (channels, programs) = (connection.channels()?, connection.programs()?);
-        Ok(Look { at: Instant::now(), node, channels, programs })
-    });
-    match looked {
-        Ok(look) => board.take(look),
-        Err(error) => board.trouble = Some(format!("the daemon does not answer now: {error}")),
-    }
+/// Looks at the service once.
+fn look(connection: &Connection) -> Result<Look, Error> {
+    let node = connection.node()?;
+    let (channels, programs) = (connection.channels()?, connection.programs()?);
+    Ok(Look { at: Instant::now(), node, channels, programs })
 }
 
 /// Does what a key means; false for the end.

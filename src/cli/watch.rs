@@ -2,12 +2,12 @@
 
 use super::arguments::{General, Watch};
 use super::command::Commands;
-use super::failure::{Failure, Status};
+use super::failure::{Failure, Status, complain};
 use super::format::{self, Format};
 use super::interrupt::Interrupts;
 use super::output::Output;
 use super::{json, service};
-use SaEvt::api::{Channel, Connection, Delivery, Error, Filters, patiently};
+use SaEvt::api::{Channel, Connection, Delivery, Filters, patiently};
 use SaEvt::sys::descriptor;
 use std::time::{Duration, Instant};
 
@@ -21,27 +21,29 @@ enum Sink {
 
 /// Runs the command.
 pub(super) fn run(task: &Watch, general: &General) -> Result<(), Failure> {
-    let format = task.format.as_deref();
-    let format = Format::parse(format.unwrap_or(format::USUAL)).map_err(|why| {
-        Failure::new(Status::Usage, format!("--format: {why}; see `saevt watch --help`"))
-    })?;
+    let parse = |text| Format::parse(text).map_err(|why| Failure::new(Status::Failed, why));
     let connection = service::connect(general)?;
     let channels = subscribe(&connection, task, general)?;
     let interrupts = Interrupts::begin()?;
     let sink = match &task.exec {
         Some(command) => Sink::Commands(Commands::new(command, task.jobs)),
         None if task.json => Sink::Json,
-        None if task.hex => {
-            let usual = Format::parse(format::ABOVE_HEX);
-            Sink::Hexadecimal(usual.map_err(|why| Failure::new(Status::Failed, why))?)
-        }
-        None => Sink::Formatted(format),
+        None if task.hex => Sink::Hexadecimal(parse(format::ABOVE_HEX)?),
+        None => Sink::Formatted(match &task.format {
+            Some(format) => format.clone(),
+            None => parse(format::USUAL)?,
+        }),
     };
     let mut watcher = Watcher { connection, sink, interrupts, output: Output::new(), events: 0 };
     let outcome = watcher.watch(task);
     drop(channels);
     match watcher.sink {
-        Sink::Commands(commands) => outcome.and(commands.finish()),
+        Sink::Commands(commands) => {
+            if matches!(outcome, Err(Failure::Signal(_))) && commands.are_busy() {
+                complain("waiting for the commands that run; another signal ends this at once");
+            }
+            outcome.and(commands.finish())
+        }
         _ => outcome,
     }
 }
@@ -52,6 +54,10 @@ fn subscribe(
     task: &Watch,
     general: &General,
 ) -> Result<Vec<Channel>, Failure> {
+    let limits = connection.limits();
+    let limits = limits.map_err(|error| Failure::of("cannot ask for the limits", error))?;
+    let lengths = task.filters.iter().map(|filter| filter.bytes.len());
+    service::check_patterns("--filter", lengths, &limits)?;
     let mut channels = Vec::new();
     for name in &task.channels {
         let channel = service::open(connection, name, !task.no_create, general, |opening| {
@@ -60,14 +66,7 @@ fn subscribe(
         let filters = || Filters(task.filters.clone());
         patiently(general.wait, || channel.subscribe(filters())).map_err(|error| {
             let shown = super::text::escape(name.octets());
-            match error {
-                Error::TooBig => Failure::new(
-                    Status::Usage,
-                    "--filter: there are too many, or one is too long; `saevt limits` says what \
-                     is allowed",
-                ),
-                error => Failure::of(format!("cannot subscribe to {shown}"), error),
-            }
+            Failure::of(format!("cannot subscribe to {shown}"), error)
         })?;
         channels.push(channel);
     }
@@ -84,25 +83,36 @@ struct Watcher {
 
 impl Watcher {
     fn watch(&mut self, task: &Watch) -> Result<(), Failure> {
+        let most = task.count.unwrap_or(u64::MAX);
         if task.retained {
-            return self.take_pending(task.count.unwrap_or(u64::MAX));
+            return self.take_pending(most);
         }
         let end = task.timeout.map(|time| Instant::now() + time);
-        while self.events < task.count.unwrap_or(u64::MAX) {
+        while self.events < most {
             self.interrupts.check()?;
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                // What is here by now is in time. It may be much, so no more commands begin for it.
+                if !matches!(self.sink, Sink::Commands(_)) {
+                    self.take_pending(most)?;
+                }
+                return self.end_by_time(task);
+            }
             match self.next()? {
                 Some(delivery) => self.take(delivery)?,
-                None => {
-                    let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-                    if left == Some(Duration::ZERO) {
-                        let enough = task.count.is_none() && self.events > 0;
-                        return if enough { Ok(()) } else { Err(Failure::Quiet(Status::Timeout)) };
-                    }
-                    self.wait(left)?;
-                }
+                None => self.wait(left)?,
             }
         }
         Ok(())
+    }
+
+    /// What the end of the time means.
+    fn end_by_time(&self, task: &Watch) -> Result<(), Failure> {
+        let enough = match task.count {
+            Some(count) => self.events >= count,
+            None => self.events > 0,
+        };
+        if enough { Ok(()) } else { Err(Failure::Quiet(Status::Timeout)) }
     }
 
     fn next(&self) -> Result<Option<Delivery>, Failure> {
@@ -141,10 +151,24 @@ impl Watcher {
         }
     }
 
+    /// Waits until the output takes something, or for a signal: a reader that has stopped keeps
+    /// this program from nothing but writing.
+    fn wait_for_reader(&self) -> Result<(), Failure> {
+        use nix::libc::{POLLIN, POLLOUT};
+        let set = [(self.output.descriptor(), POLLOUT), (self.interrupts.descriptor(), POLLIN)];
+        descriptor::poll(set, None).map_err(|error| Failure::of_system("cannot wait", &error))?;
+        self.interrupts.check()
+    }
+
     fn take(&mut self, delivery: Delivery) -> Result<(), Failure> {
+        if !matches!(self.sink, Sink::Commands(_)) {
+            self.wait_for_reader()?;
+        }
         self.events += u64::from(matches!(delivery, Delivery::Event(_)));
         match (&self.sink, delivery) {
-            (Sink::Commands(commands), delivery) => commands.hand_over(delivery),
+            (Sink::Commands(commands), delivery) => {
+                commands.hand_over(delivery, || self.interrupts.check())
+            }
             (Sink::Json, Delivery::Event(event)) => {
                 self.output.line(&json::event(&event).to_string())
             }

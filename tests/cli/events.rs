@@ -1,9 +1,11 @@
 //! `watch`, `clear`, `unlink`.
 
-use crate::bed::{Bed, status_field, until};
+use crate::bed::{Bed, Process, status_field, until};
 use crate::tool::{CHANNEL, Running, retain, run, run_with, tool, watched, with_daemon};
+use nix::libc::{SYS_poll, SYS_write};
 use nix::sys::signal::Signal;
 use serde_json::json;
+use std::process::Stdio;
 
 /// What the tool says of what is not there.
 const GONE: &str = "it does not exist, or the policy of the daemon does not permit it";
@@ -114,6 +116,21 @@ fn watching_ends_when_it_was_told_to() {
 }
 
 #[test]
+fn a_time_ends_also_while_events_come_without_end() {
+    with_daemon(|bed| {
+        let flood = ["publish", CHANNEL, "-q", "--repeat", "1000000000", "x"];
+        let mut publisher = tool(bed, flood);
+        publisher.stdout(Stdio::null());
+        let publisher = Process::start(&mut publisher);
+        let shown = run(bed, &["watch", CHANNEL, "-t", "300ms", "--format", "{data}"]);
+        assert_eq!((shown.status.code(), shown.output.is_empty()), (Some(0), false));
+        let done = run(bed, &["watch", CHANNEL, "-t", "300ms", "--exec", "echo x"]);
+        assert_eq!((done.status.code(), done.output.is_empty()), (Some(0), false));
+        drop(publisher);
+    });
+}
+
+#[test]
 fn events_are_shown_one_by_one_as_they_come() {
     with_daemon(|bed| {
         let mut watcher = watcher(bed, &["watch", CHANNEL, "safChnl=other", "--format", "{data}"]);
@@ -139,6 +156,29 @@ fn a_signal_ends_the_watcher_as_the_shell_expects() {
             watcher.process.signal(signal);
             assert_eq!(watcher.end(), -(signal as i32));
         }
+    });
+}
+
+#[test]
+fn a_signal_ends_a_watcher_whose_reader_has_stopped() {
+    with_daemon(|bed| {
+        for number in 0..40 {
+            let text = format!("{number} {}", "x".repeat(4000));
+            run(bed, &["publish", CHANNEL, "-q", "--retain", "1h", &text]).ok();
+        }
+        let watcher = Running::start(&mut tool(bed, ["watch", CHANNEL, "--format", "{data}"]));
+        // A pipe takes 16 of them, each in a page of its own; then the watcher sleeps.
+        let pid = watcher.process.pid();
+        let written = || {
+            let counters = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+            let line = counters.lines().find_map(|line| line.strip_prefix("wchar: "))?;
+            line.parse::<u64>().ok()
+        };
+        until(|| written().filter(|bytes| *bytes >= 64_000));
+        let sleeps = |call| watcher.process.waiting_in(call) > 0;
+        until(|| (sleeps(SYS_poll) || sleeps(SYS_write)).then_some(()));
+        watcher.process.signal(Signal::SIGTERM);
+        assert_eq!(watcher.end(), -(Signal::SIGTERM as i32));
     });
 }
 

@@ -1,6 +1,10 @@
 //! `watch --exec`.
 
+use crate::bed::Process;
 use crate::tool::{CHANNEL, TOOL, retain, run, run_with, tool, with_daemon};
+use nix::sys::signal::Signal;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 
 #[test]
 fn a_command_gets_the_event_in_its_environment_and_the_data_on_its_input() {
@@ -116,5 +120,40 @@ fn as_many_commands_run_at_once_as_wanted_and_no_more() {
         )
         .ok();
         assert!(said.lines().all(|line| line.trim() == "1"), "{said}");
+    });
+}
+
+#[test]
+fn a_signal_waits_for_the_commands_that_run_and_the_next_one_does_not() {
+    with_daemon(|bed| {
+        retain(bed, "first");
+        retain(bed, "second");
+        // The second event finds no free command, and is left when the signal comes.
+        let shell = "trap '' TERM; read -r word; echo begins $word; cat go; echo ends $word";
+        let fifo = bed.path("go");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let shell = shell.replace("cat go", &format!("cat {}", fifo.display()));
+        let begin = || {
+            let mut watcher = Process::start(&mut tool(bed, ["watch", CHANNEL, "--exec", &shell]));
+            let output = BufReader::new(watcher.child().stdout.take().unwrap());
+            let errors = BufReader::new(watcher.child().stderr.take().unwrap());
+            let mut said = output.lines().map(Result::unwrap);
+            assert_eq!(said.next().unwrap(), "begins first");
+            watcher.signal(Signal::SIGTERM);
+            let complaint = errors.lines().next().unwrap().unwrap();
+            assert!(complaint.contains("another signal ends this at once"), "{complaint}");
+            (watcher, said)
+        };
+        let (mut patient, said) = begin();
+        std::fs::write(&fifo, "").unwrap();
+        assert_eq!(patient.wait().signal(), Some(15));
+        assert_eq!(said.collect::<Vec<_>>(), ["ends first"]);
+
+        let (mut hurried, said) = begin();
+        hurried.signal(Signal::SIGTERM);
+        assert_eq!(hurried.wait().signal(), Some(15));
+        // The command goes on.
+        std::fs::write(&fifo, "").unwrap();
+        assert_eq!(said.collect::<Vec<_>>(), ["ends first"]);
     });
 }

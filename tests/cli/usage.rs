@@ -1,16 +1,18 @@
 //! What the tool refuses, and that its help is true.
 
-use crate::bed::Bed;
+use crate::bed::{Bed, Process};
 use crate::tool::{CHANNEL, Running, TOOL, run, run_with, tool, watched, with_daemon};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde_json::Value;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 #[test]
 fn what_makes_no_sense_is_told_in_one_line_and_nothing_is_done() {
     with_daemon(|bed| {
-        let wrong: [(&[&str], &str); 17] = [
+        let wrong: [(&[&str], &str); 32] = [
             (&[], "`saevt --help`"),
             (&["wach", CHANNEL], "`saevt --help`"),
             (&["watch"], "`saevt watch --help`"),
@@ -19,15 +21,30 @@ fn what_makes_no_sense_is_told_in_one_line_and_nothing_is_done() {
             (&["watch", CHANNEL, "--filter", "oven"], "write prefix:BYTES"),
             (&["watch", CHANNEL, "--format", "{what}"], "there is no {what}"),
             (&["watch", CHANNEL, "--count", "0"], "--count"),
-            (&["watch", CHANNEL, "--timeout", "soon"], "write 10s"),
+            (&["watch", CHANNEL, "--timeout", "soon"], "write a time such as 10s"),
             (&["watch", CHANNEL, "--json", "--hex"], "--hex"),
             (&["watch", CHANNEL, "--jobs", "2"], "--exec"),
             (&["publish", CHANNEL, "--priority", "4"], "write 0 for the highest"),
             (&["publish", CHANNEL, "--retain", "0s"], "above zero"),
             (&["publish", CHANNEL, "--rate=-1"], "--rate"),
-            (&["publish", CHANNEL, "--lines"], "--file FILE or -"),
+            (&["publish", CHANNEL, "--lines", "x"], "standard input or --file FILE"),
             (&["publish", CHANNEL, "x", "--file", "y"], "--file"),
             (&["clear", CHANNEL, "1000"], "<ID>"),
+            (&["clear", CHANNEL, "-5"], "<ID>...: invalid value '-5': write a number above 1000"),
+            (&["clear", CHANNEL, "first"], "write a number above 1000"),
+            (&["watch", CHANNEL, "--count", "-1"], "--count <NUMBER>: invalid value '-1': write"),
+            (&["watch", CHANNEL, "--timeout", "-5s"], "--timeout <TIME>: invalid value '-5s'"),
+            (&["--wait", "-1", "status"], "--wait <TIME>: invalid value '-1'"),
+            (&["publish", CHANNEL, "--rate", "0"], "write a number of events in a second"),
+            (&["publish", CHANNEL, "--rate", "1e-300"], "write a number of events in a second"),
+            (&["publish", CHANNEL, "--repeat", "0"], "write a whole number, 1 or more"),
+            (&["publish", CHANNEL, "--priority", "-1"], "write 0 for the highest"),
+            (&["publish", CHANNEL, "--patern", "x"], "'--pattern'"),
+            (&["publish", CHANNEL, "-x"], "'-- -x'"),
+            (&["bench", "--time", "0"], "--time <TIME>: invalid value '0': use 10ms or more"),
+            (&["bench", "--bytes", "67108865"], "--bytes"),
+            (&["policy"], "`saevt policy --help`"),
+            (&["policy", "test", "root"], "`saevt policy test --help`"),
         ];
         for (arguments, fix) in wrong {
             let run = run(bed, arguments);
@@ -35,7 +52,18 @@ fn what_makes_no_sense_is_told_in_one_line_and_nothing_is_done() {
             let complaint = run.complaint(2);
             assert!(complaint.contains(fix), "{arguments:?}: {complaint}");
         }
+        let bytes = |option| [OsStr::new(option), OsStr::from_bytes(b"\xff")];
+        for (option, told) in [("--format", "--format <FORMAT>: "), ("--priority", "no UTF-8")] {
+            let task = if option == "--format" { "watch" } else { "publish" };
+            let words = [OsStr::new(task), OsStr::new(CHANNEL)].into_iter().chain(bytes(option));
+            let complaint = run_with(&mut tool(bed, words), b"").complaint(2);
+            assert!(complaint.contains(told), "{complaint}");
+        }
         run(bed, &["watch", CHANNEL, "--no-create", "-n1"]).complaint(4);
+        let mut help = tool(bed, ["--help"]);
+        help.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let mut help = Process::start(&mut help);
+        assert_eq!(help.wait().code(), Some(1), "what cannot be written is a failure");
     });
 }
 

@@ -1,4 +1,5 @@
-"""Runs every command that the guides in docs show, and compares what it prints with what they show.
+"""Runs every command that README.md and the guides in docs show, and compares what it prints with
+what they show.
 
     run.py PLACE GUIDE...
 
@@ -10,6 +11,7 @@ A guide says before its blocks where they belong; those of the other place are p
     <!-- guide: system -->
     <!-- guide: log in again -->    what follows runs in a new shell of the user
     <!-- guide: not run: WHY -->    the next block alone is shown only
+    <!-- guide: run: $ COMMAND -->  not shown: what readers have done before, or tidy up themselves
 
 In a block of `console`, a line that begins with `$ ` is a command of an ordinary user, with `# `
 one of root, with `> ` the rest of the line before. What follows is what it prints, if anything is
@@ -142,9 +144,12 @@ def steps(path: str, wanted: str) -> Iterator["Step | None"]:
             skipped = True
             if place == wanted:
                 print(f"note: {path}:{number}: {told.group(1)}")
+        elif told and told.group(1).startswith("run: "):
+            if place == wanted:
+                yield from commands(number, [told.group(1)[len("run: "):]], place)
         elif told:
             raise SystemExit(f"{path}:{number}: what is {told.group(1)}?")
-        elif line.startswith("    ") and line.lstrip()[:2] in ("$ ", "# "):
+        elif line.startswith("    ") and not lines[number - 2]:
             raise SystemExit(f"{path}:{number}: commands belong into a block of console")
         elif line.startswith("```"):
             language, first = line[3:], number

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Prepares what the guides in docs need, and has tests/guides/run.py run them.
+# Prepares what README.md and the guides in docs need, and has tests/guides/run.py run them.
 #
 #   tests/guides/run.sh private     in a home of its own, with what is built in build
 #   tests/guides/run.sh system      in a Debian system, with the packages in build/deb; as root
@@ -7,7 +7,7 @@
 # Run from the top of the tree; prints one line for each command.
 set -euo pipefail
 
-readonly guides=(docs/getting-started.md docs/migration.md docs/operations.md)
+readonly guides=(README.md docs/getting-started.md docs/migration.md docs/operations.md)
 
 run_private() {
     local work

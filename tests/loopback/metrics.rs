@@ -4,7 +4,7 @@ use crate::bed::{Bed, until};
 use crate::{Outcome, Test};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 pub(crate) const TESTS: &[Test] = &[
@@ -14,7 +14,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_place_for_metrics_that_is_taken_is_one_clear_line", taken),
 ];
 
-const ASK: &str = "GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n";
+const ASK: &str = "GET /metrics HTTP/1.1\r\nHost: here\r\n\
+                   Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.3\r\n\r\n";
+const ASK_PLAINLY: &str = "GET /metrics HTTP/1.1\r\nHost: here\r\nAccept: */*\r\n\r\n";
 
 fn configuration(bed: &Bed, more: &str) -> String {
     format!("[metrics]\nlisten = \"unix:{}\"\n{more}", bed.path("metrics").display())
@@ -132,6 +134,17 @@ fn told() -> Outcome {
     assert_eq!(published("safChnl=one"), Some(1.0), "{body}");
     assert_eq!(published("safChnl=x\\\"}\\x1b[2J\\\\"), Some(1.0), "{body}");
     assert_eq!(published("safChnl=three"), None, "no more than are configured");
+    let (head, plain) = ask(connect(&bed), ASK_PLAINLY);
+    assert!(head.contains("Content-Type: text/plain; version=0.0.4;"), "{head}");
+    assert!(plain.contains("\n# TYPE saevt_events_published_total counter\n"), "{plain}");
+    assert!(plain.contains("\nsaevt_events_published_total 3\n"), "{plain}");
+    // Who has said all it has to say gets its answer too.
+    let mut stream = connect(&bed);
+    stream.write_all(ASK.as_bytes()).map_err(|error| error.to_string())?;
+    stream.shutdown(Shutdown::Write).map_err(|error| error.to_string())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     for (request, status) in [
         ("GET / HTTP/1.1\r\n\r\n", "404"),
         ("HEAD /metrics HTTP/1.1\r\n\r\n", "405"),
@@ -165,7 +178,13 @@ fn slow() -> Outcome {
     }
     program.ok("open l c psc 60000");
     program.ok("sub c 1");
-    // The answer is more than a socket takes.
+    // The answer is more than a socket takes. Late is not too late: it is there as a whole.
+    let mut deaf = connect(&bed);
+    deaf.write_all(ASK.as_bytes()).map_err(|error| error.to_string())?;
+    parse(&ask(connect(&bed), ASK).1);
+    let mut late = String::new();
+    deaf.read_to_string(&mut late).map_err(|error| error.to_string())?;
+    parse(late.split_once("\r\n\r\n").expect("a head and a body").1);
     let mut deaf = connect(&bed);
     deaf.write_all(ASK.as_bytes()).map_err(|error| error.to_string())?;
     let mut silent: Vec<_> = (0..6).map(|_| connect(&bed)).collect();
@@ -173,29 +192,21 @@ fn slow() -> Outcome {
     let (_, body) = ask(connect(&bed), ASK);
     assert!(body.len() > 400_000, "{}", body.len());
     assert_eq!(of(&parse(&body), "saevt_channels", None), Some(401.0));
-    silent.push(connect(&bed));
-    // The ninth finds no place.
-    let mut ninth = connect(&bed);
-    assert_eq!(ninth.read(&mut [0; 1]).map_err(|error| error.to_string())?, 0);
+    // All places are taken: who has been there for longest is given up for who comes.
+    silent.extend((0..20).map(|_| connect(&bed)));
+    let (_, body) = ask(connect(&bed), ASK);
+    parse(&body);
+    let held = |mut stream: &UnixStream| {
+        stream.set_nonblocking(true).is_ok() && stream.read(&mut [0; 1]).is_err()
+    };
+    let held = silent.iter().filter(|stream| held(stream)).count();
+    assert_eq!(held, 7, "the newest of those who ask for nothing");
     program.publish("c", 3, 0, "well");
     // The answer comes after what was published.
     program.expect("unlink l nothing", "NotExist");
     program.ok("dispatch l all");
     assert_eq!(program.event(), "well");
-    drop(silent);
-    let (_, body) = until(|| {
-        let mut stream = connect(&bed);
-        stream.write_all(ASK.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        answer.split_once("\r\n\r\n").map(|(head, body)| (head.to_owned(), body.to_owned()))
-    });
-    parse(&body);
-    // Late is not too late: what was asked for is there as a whole.
-    let mut answer = String::new();
-    deaf.read_to_string(&mut answer).map_err(|error| error.to_string())?;
-    parse(answer.split_once("\r\n\r\n").expect("a head and a body").1);
-    drop(daemon);
+    drop((silent, deaf, daemon));
     Ok(())
 }
 

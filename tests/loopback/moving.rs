@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_private_daemon_that_is_killed_while_it_moves_loses_nothing", killed),
     ("a_system_service_that_starts_again_knows_who_moved", restarted),
     ("a_move_that_fails_at_its_end_costs_no_event", fails_at_the_end),
+    ("what_moves_is_judged_by_the_policy_of_the_system_service", judged),
 ];
 
 const MINUTES: u64 = 600_000;
@@ -89,8 +90,13 @@ impl Host {
 
     /// Starts the system service.
     fn system(&self, mode: &str) -> Process {
+        self.system_with(mode, "")
+    }
+
+    /// The same with more in its configuration.
+    fn system_with(&self, mode: &str, more: &str) -> Process {
         let file = self.bed.path("system.conf");
-        let text = format!("[node]\nsocket_mode = \"{mode}\"\n");
+        let text = format!("[node]\nsocket_mode = \"{mode}\"\n{more}");
         std::fs::write(&file, text).expect("the configuration can be written");
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.bed.path("log"));
         let mut command = self.command();
@@ -387,5 +393,65 @@ fn fails_at_the_end() -> Outcome {
     late.ok("sub c 1");
     late.ok("dispatch l all");
     late.expect_notice(&format!("event 1 {kept} 1 kept"));
+    Ok(())
+}
+
+fn judged() -> Outcome {
+    let host = Host::new(8)?;
+    let mut program = host.ready();
+    for (channel, number) in [("free", 1), ("mute", 2), ("deaf", 3), ("new", 4), ("closed", 5)] {
+        program.ok(&format!("open l {channel} psc 60000"));
+        program.ok(&format!("sub {channel} {number}"));
+        publish(&mut program, channel, MINUTES, channel);
+    }
+    // The answer comes after what was published.
+    program.expect("unlink l nothing", "NotExist");
+    program.ok("dispatch l all");
+    assert_eq!(program.rest().len(), 5);
+    let user = host.user;
+    let deny = |channel: &str, actions: &str| {
+        format!(
+            "[[policy]]\nusers = [{user}]\nchannels = [\"safChnl={channel}\"]\ndeny = [{actions}]\n"
+        )
+    };
+    let policy = [
+        deny("mute", "\"publish\""),
+        deny("deaf", "\"subscribe\""),
+        deny("new", "\"create\""),
+        deny("closed", "\"*\""),
+    ];
+    let _system = host.system_with("0666", &policy.concat());
+    until(|| daemons(&host.private).is_empty().then_some(()));
+    // Nothing of it is got round by having been there before.
+    publish(&mut program, "free", 0, "after");
+    program.expect("pub mute 1 0 x", "Access");
+    publish(&mut program, "deaf", 0, "unheard");
+    program.expect("pub new 1 0 x", "BadHandle");
+    program.expect("pub closed 1 0 x", "BadHandle");
+    program.expect("unlink l nothing", "NotExist");
+    program.ok("dispatch l all");
+    let mut heard = program.rest();
+    heard.retain(|notice| !notice.starts_with("lost "));
+    let texts: Vec<_> = heard.iter().filter_map(|notice| notice.split(' ').nth(4)).collect();
+    assert_eq!(texts, ["after"]);
+    // What came with a right is there for who comes later, and nothing else.
+    let mut late = host.ready();
+    for (channel, number) in [("free", 1), ("mute", 2)] {
+        late.ok(&format!("open l {channel} ps 60000"));
+        late.ok(&format!("sub {channel} {number}"));
+    }
+    for channel in ["deaf", "new", "closed"] {
+        late.expect(&format!("open l {channel} s 60000"), "NotExist");
+    }
+    late.ok("open l deaf p 60000");
+    late.ok("dispatch l all");
+    late.ok("local free");
+    let found = late.rest();
+    let texts: Vec<_> = found.iter().filter_map(|notice| notice.split(' ').nth(4)).collect();
+    assert_eq!(texts, ["free"]);
+    let log = host.bed.log();
+    let told = format!("the private service of uid {user} has moved here: 5 channels and events");
+    assert!(log.contains(&told), "{log}");
+    assert!(log.contains("3 refused"), "{log}");
     Ok(())
 }

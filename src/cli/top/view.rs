@@ -107,36 +107,94 @@ fn losses(all: u64, new: u64) -> Cell<'static> {
     number(shown).style(if new > 0 { BAD } else { Style::new() })
 }
 
-/// Heads, of which that of the order is marked; those with `>` stand to the right.
-fn heads(names: &[&'static str], board: &Board) -> Row<'static> {
-    let mark = if board.is_reversed { "▲" } else { "▼" };
-    let cell = |name: &&'static str| {
-        let plain = name.trim_start_matches('>');
-        let shown =
-            if plain == board.order() { format!("{plain}{mark}") } else { plain.to_owned() };
-        if name.starts_with('>') { number(shown) } else { Cell::from(shown) }
+/// A column of a table. The first one is as wide as the others leave it, `width` at least.
+struct Column {
+    /// Its head; that over numbers begins with `>`.
+    head: &'static str,
+    width: u16,
+    /// Those with the largest are left out first where the screen is narrow.
+    rank: u8,
+}
+
+const fn column(head: &'static str, width: u16, rank: u8) -> Column {
+    Column { head, width, rank }
+}
+
+const CHANNEL_COLUMNS: [Column; 8] = [
+    column("CHANNEL", 15, 0),
+    column(">EVENTS/S", 10, 1),
+    column("", CURVE as u16, 6),
+    column(">EVENTS", 12, 5),
+    column(">PUB", 5, 7),
+    column(">SUB", 5, 4),
+    column(">RETAINED", 9, 3),
+    column(">LOST", 12, 2),
+];
+
+const PROGRAM_COLUMNS: [Column; 9] = [
+    column("PROGRAM", 15, 0),
+    column(">PID", 10, 1),
+    column(">WAITING", 10, 2),
+    column(">QUEUED", 8, 6),
+    column(">EVENTS/S", 10, 4),
+    column(">PUBLISHED", 12, 7),
+    column(">SUBS", 6, 8),
+    column(">SHARED", 10, 5),
+    column(">LOST", 12, 3),
+];
+
+/// The places of the columns that fit, that of the order among them.
+fn fitting(columns: &[Column], width: u16, order: &str) -> Vec<usize> {
+    let rank = |place: usize| {
+        let Column { head, rank, .. } = columns[place];
+        if head.trim_start_matches('>') == order { 0 } else { rank }
     };
-    Row::new(names.iter().map(cell).collect::<Vec<_>>()).style(HEAD)
+    let mut places: Vec<usize> = (0..columns.len()).collect();
+    while places.iter().map(|place| columns[*place].width + 1).sum::<u16>() > width + 1 {
+        let least =
+            places.iter().copied().filter(|place| rank(*place) > 0).max_by_key(|it| rank(*it));
+        match least {
+            Some(least) => places.retain(|place| *place != least),
+            None => break,
+        }
+    }
+    places
+}
+
+/// The head of a column; that of the order is marked.
+fn head(column: &Column, board: &Board) -> Cell<'static> {
+    let mark = if board.is_reversed { "▲" } else { "▼" };
+    let plain = column.head.trim_start_matches('>');
+    let shown = if plain == board.order() { format!("{plain}{mark}") } else { plain.to_owned() };
+    if column.head.starts_with('>') { number(shown) } else { Cell::from(shown) }
 }
 
 fn draw_table(
     frame: &mut Frame<'_>,
     area: Rect,
     board: &Board,
-    heads: Row<'static>,
-    rows: Vec<Row<'static>>,
-    widths: &[Constraint],
+    columns: &[Column],
+    rows: Vec<Vec<Cell<'static>>>,
 ) {
-    let table = Table::new(rows, widths.iter().copied()).header(heads).row_highlight_style(MARKED);
+    let places = fitting(columns, area.width, board.order());
+    let heads = Row::new(places.iter().map(|place| head(&columns[*place], board))).style(HEAD);
+    let row = |cells: Vec<Cell<'static>>| {
+        let cells = cells.into_iter().enumerate();
+        Row::new(cells.filter(|(place, _)| places.contains(place)).map(|(_, cell)| cell))
+    };
+    let widths = places.iter().map(|place| match place {
+        0 => Constraint::Fill(1),
+        _ => Constraint::Length(columns[*place].width),
+    });
+    let table = Table::new(rows.into_iter().map(row), widths).header(heads);
     let mut state = TableState::default().with_selected(Some(board.row()));
-    frame.render_stateful_widget(table, area, &mut state);
+    frame.render_stateful_widget(table.row_highlight_style(MARKED), area, &mut state);
 }
 
 fn draw_channels(frame: &mut Frame<'_>, area: Rect, board: &Board) {
-    let names = ["CHANNEL", ">EVENTS/S", "", ">EVENTS", ">PUB", ">SUB", ">RETAINED", ">LOST"];
     let row = |row: &ChannelRow| {
         let status = &row.status;
-        Row::new(vec![
+        vec![
             Cell::from(channel_name(status)),
             number(format!("{:.0}", row.rate)),
             Cell::from(bars(board.curves.get(&status.name).filter(|_| status.linked))),
@@ -145,39 +203,18 @@ fn draw_channels(frame: &mut Frame<'_>, area: Rect, board: &Board) {
             number(status.subscribers),
             number(status.retained_events),
             losses(status.lost_events, row.losses),
-        ])
+        ]
     };
     let rows = board.channels.iter().map(row).collect();
-    let widths = [
-        Constraint::Fill(1),
-        Constraint::Length(10),
-        Constraint::Length(CURVE as u16),
-        Constraint::Length(12),
-        Constraint::Length(5),
-        Constraint::Length(5),
-        Constraint::Length(9),
-        Constraint::Length(12),
-    ];
-    draw_table(frame, area, board, heads(&names, board), rows, &widths);
+    draw_table(frame, area, board, &CHANNEL_COLUMNS, rows);
 }
 
 fn draw_programs(frame: &mut Frame<'_>, area: Rect, board: &Board) {
-    let names = [
-        ">PID",
-        "PROGRAM",
-        ">WAITING",
-        ">QUEUED",
-        ">EVENTS/S",
-        ">PUBLISHED",
-        ">SUBS",
-        ">SHARED",
-        ">LOST",
-    ];
     let row = |row: &ProgramRow| {
         let status = &row.status;
-        Row::new(vec![
-            number(status.pid),
+        vec![
             Cell::from(programs::name_of(status.pid)),
+            number(status.pid),
             number(text::bytes(waiting(status))),
             number(status.queued_events),
             number(format!("{:.0}", row.rate)),
@@ -185,21 +222,10 @@ fn draw_programs(frame: &mut Frame<'_>, area: Rect, board: &Board) {
             number(status.subscriptions),
             number(text::bytes(status.shared_bytes)),
             losses(status.lost_events, row.losses),
-        ])
+        ]
     };
     let rows = board.programs.iter().map(row).collect();
-    let widths = [
-        Constraint::Length(10),
-        Constraint::Fill(1),
-        Constraint::Length(10),
-        Constraint::Length(8),
-        Constraint::Length(10),
-        Constraint::Length(12),
-        Constraint::Length(6),
-        Constraint::Length(10),
-        Constraint::Length(12),
-    ];
-    draw_table(frame, area, board, heads(&names, board), rows, &widths);
+    draw_table(frame, area, board, &PROGRAM_COLUMNS, rows);
 }
 
 fn channel_name(status: &ChannelStatus) -> String {
@@ -275,6 +301,25 @@ mod tests {
         board.go_in();
         let alone = screen(&board, 110, 24);
         assert!(alone.iter().any(|line| line == "events           120, 10.0 a second"));
+    }
+
+    #[test]
+    fn a_narrow_screen_has_names_and_what_they_are_sorted_by() {
+        let mut board = board();
+        while board.order() != "RETAINED" {
+            board.sort_by_next();
+        }
+        for width in [26, 40, 60, 80] {
+            let screen = screen(&board, width, 10);
+            let head = screen.iter().find(|line| line.starts_with("CHANNEL ")).unwrap();
+            assert!(head.contains("RETAINED▼"), "{width}: {head}");
+            assert_eq!(head.contains("EVENTS/S"), width > 26, "{width}: {head}");
+            assert_eq!(head.contains("PUB"), width > 80, "{width}: {head}");
+            assert!(screen.iter().any(|line| line.starts_with("a ")), "{screen:?}");
+        }
+        board.go_aside();
+        let screen = screen(&board, 40, 10);
+        assert!(screen.iter().any(|line| line.starts_with("PROGRAM ")), "{screen:?}");
     }
 
     #[test]

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use text::{ChannelFigures, Figures};
 
-/// Scrapers that are served at once; beyond, a connection is closed as soon as it is made. One
+/// Scrapers that are served at once. Beyond, the one that has been there for longest is given up
+/// for a new one, so that nobody who asks for nothing, or reads nothing, keeps others out. One
 /// monitoring system has one, and an administrator looks now and then.
 const SCRAPERS_MAX: usize = 8;
 /// Bytes of a request with all its headers.
@@ -31,8 +32,10 @@ const HEADERS_MAX: usize = 64;
 const SCRAPE_TIME: Span = Span(10_000_000_000);
 /// How long an answer is given again instead of a new one being made.
 const ANSWER_AGE: Span = Span(100_000_000);
-/// What the answer is in.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What the answer is in, for who says that it takes this.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What it is in for others.
+const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Where the figures are to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +176,8 @@ struct Scraper {
 enum Asked {
     /// It has not come as a whole.
     Later,
-    Figures,
+    /// The figures, by OpenMetrics if that is accepted.
+    Figures { open: bool },
     /// An answer without figures.
     Refused(&'static str),
 }
@@ -187,13 +191,20 @@ fn judge(request: &[u8]) -> Asked {
             let path = parsed.path.unwrap_or_default();
             let path = path.split('?').next().unwrap_or_default();
             match (parsed.method, path) {
-                (Some("GET"), "/metrics") => Asked::Figures,
+                (Some("GET"), "/metrics") => Asked::Figures { open: accepts_open(parsed.headers) },
                 (Some("GET"), _) => Asked::Refused("404 Not Found"),
                 _ => Asked::Refused("405 Method Not Allowed"),
             }
         }
         _ => Asked::Refused("400 Bad Request"),
     }
+}
+
+/// Whether a request says that it takes OpenMetrics.
+fn accepts_open(headers: &[httparse::Header<'_>]) -> bool {
+    let mut accepted = headers.iter().filter(|it| it.name.eq_ignore_ascii_case("accept"));
+    let (kind, _) = OPEN_METRICS.split_once(';').unwrap_or((OPEN_METRICS, ""));
+    accepted.any(|header| String::from_utf8_lossy(header.value).contains(kind))
 }
 
 fn answer(status: &str, kind: &str, body: &[u8]) -> Rc<[u8]> {
@@ -213,7 +224,13 @@ impl Scraper {
         let mut buffer = [0; 1024];
         while self.request.len() < REQUEST_BYTES_MAX {
             match self.stream.read(&mut buffer) {
-                Ok(0) => return Err(io::Error::from(ErrorKind::UnexpectedEof)),
+                // Who says no more may still listen.
+                Ok(0) => {
+                    return match judge(&self.request) {
+                        Asked::Later => Err(io::Error::from(ErrorKind::UnexpectedEof)),
+                        asked => Ok(asked),
+                    };
+                }
                 Ok(bytes) => self.request.extend_from_slice(&buffer[..bytes]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -245,8 +262,8 @@ pub(super) struct Metrics {
     address: Address,
     scrapers: Vec<Option<Scraper>>,
     generation: u32,
-    /// The answer of a while ago.
-    made: Option<(Time, Rc<[u8]>)>,
+    /// The answers of a while ago: plain, and by OpenMetrics.
+    made: Option<(Time, [Rc<[u8]>; 2])>,
 }
 
 impl Metrics {
@@ -269,6 +286,21 @@ impl Metrics {
     /// When a scraper is to be given up.
     pub(super) fn due(&self) -> Option<Time> {
         self.scrapers.iter().flatten().map(|scraper| scraper.until).min()
+    }
+
+    /// A place for another scraper: a free one, or that of the one that has been there for longest.
+    fn place(&mut self) -> usize {
+        if let Some(free) = self.scrapers.iter().position(Option::is_none) {
+            return free;
+        }
+        if self.scrapers.len() < SCRAPERS_MAX {
+            self.scrapers.push(None);
+            return self.scrapers.len() - 1;
+        }
+        let until = |place: &usize| self.scrapers[*place].as_ref().map(|scraper| scraper.until);
+        let oldest = (0..self.scrapers.len()).min_by_key(until).unwrap_or_default();
+        self.scrapers[oldest] = None;
+        oldest
     }
 
     /// Gives up scrapers that have taken too long.
@@ -307,17 +339,12 @@ impl Server {
             };
             metrics.generation = metrics.generation.wrapping_add(1);
             let generation = metrics.generation;
-            let free = metrics.scrapers.iter().position(Option::is_none);
-            let slot = free.unwrap_or(metrics.scrapers.len());
+            let slot = metrics.place();
             let events = (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLET) as u32;
             let token = token(super::SCRAPER, slot, generation);
             let member = stream.as_fd().as_raw_fd();
-            let full = slot >= SCRAPERS_MAX;
-            if full || descriptor::epoll_add(self.epoll.as_fd(), member, events, token).is_err() {
+            if descriptor::epoll_add(self.epoll.as_fd(), member, events, token).is_err() {
                 continue;
-            }
-            if slot == metrics.scrapers.len() {
-                metrics.scrapers.push(None);
             }
             metrics.scrapers[slot] = Some(Scraper {
                 stream,
@@ -338,7 +365,10 @@ impl Server {
             scraper.answer = match scraper.hear() {
                 Err(_) => return,
                 Ok(Asked::Later) => None,
-                Ok(Asked::Figures) => Some((self.figures(), 0)),
+                Ok(Asked::Figures { open }) => {
+                    let [plain, by_open] = self.figures();
+                    Some((if open { by_open } else { plain }, 0))
+                }
                 Ok(Asked::Refused(status)) => {
                     let body = format!("{status}; GET /metrics has the figures\n");
                     Some((answer(status, "text/plain", body.as_bytes()), 0))
@@ -352,8 +382,8 @@ impl Server {
         }
     }
 
-    /// The answer with the figures of now, or of a moment ago.
-    fn figures(&mut self) -> Rc<[u8]> {
+    /// The answers with the figures of now, or of a moment ago: plain, and by OpenMetrics.
+    fn figures(&mut self) -> [Rc<[u8]>; 2] {
         let recent = self.metrics.as_ref().and_then(|metrics| metrics.made.clone());
         if let Some((at, made)) = recent
             && at.after(ANSWER_AGE) > self.now
@@ -368,9 +398,13 @@ impl Server {
             limits: super::config::limit_values(self.core.limits()),
             channels: self.channel_figures(),
         };
-        let made = answer("200 OK", CONTENT_TYPE, figures.text().as_bytes());
+        let text = figures.text();
+        let made = [
+            answer("200 OK", PLAIN, text::plain(&text).as_bytes()),
+            answer("200 OK", OPEN_METRICS, text.as_bytes()),
+        ];
         if let Some(metrics) = &mut self.metrics {
-            metrics.made = Some((self.now, Rc::clone(&made)));
+            metrics.made = Some((self.now, made.clone()));
         }
         made
     }
@@ -421,7 +455,8 @@ mod tests {
     fn a_request_is_judged_when_it_has_come_as_a_whole() {
         let judged = |request: &str| match judge(request.as_bytes()) {
             Asked::Later => "later",
-            Asked::Figures => "figures",
+            Asked::Figures { open: false } => "figures",
+            Asked::Figures { open: true } => "figures by OpenMetrics",
             Asked::Refused(status) => status,
         };
         let whole = "GET /metrics?x=1 HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -429,6 +464,9 @@ mod tests {
             assert_eq!(judged(&whole[..end]), "later", "{end}");
         }
         assert_eq!(judged(whole), "figures");
+        let open = "GET /metrics HTTP/1.1\r\naccept: text/plain;q=0.5,\
+                    application/openmetrics-text;version=1.0.0\r\n\r\n";
+        assert_eq!(judged(open), "figures by OpenMetrics");
         assert_eq!(judged("GET / HTTP/1.0\r\n\r\n"), "404 Not Found");
         assert_eq!(judged("POST /metrics HTTP/1.1\r\n\r\n"), "405 Method Not Allowed");
         assert_eq!(judged("\x01\x02\r\n\r\n"), "400 Bad Request");

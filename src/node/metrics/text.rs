@@ -1,4 +1,5 @@
-//! The figures in the text format of OpenMetrics, which Prometheus reads.
+//! The figures in the text format of OpenMetrics, which Prometheus reads, and in the older one of
+//! Prometheus, which all others do.
 
 use crate::evt::node::{ChannelStatistics, Totals};
 use prometheus_client::collector::Collector;
@@ -6,6 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One channel.
@@ -121,6 +123,27 @@ impl Figures {
     }
 }
 
+/// A text by OpenMetrics in the older format: there a counter has the name of its samples, and
+/// nothing tells the end.
+pub(super) fn plain(text: &str) -> String {
+    let counters: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut plain = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what), Some(name), Some(rest)) if counters.contains(name) => {
+                plain.extend(["# ", what, " ", name, "_total ", rest]);
+            }
+            _ => plain.push_str(line),
+        }
+        plain.push('\n');
+    }
+    plain
+}
+
 /// Writes one figure; those of a family have a label.
 fn write(
     encoder: &mut DescriptorEncoder<'_>,
@@ -223,6 +246,24 @@ mod tests {
             assert!(text.lines().any(|told| told == line), "{line} in {text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_older_format_names_counters_as_their_samples() {
+        let text = figures(&[b"# TYPE x counter"]).text();
+        let plain = plain(&text);
+        for line in [
+            "# HELP saevt_events_published_total Events published",
+            "# TYPE saevt_events_published_total counter",
+            "saevt_events_published_total 1152921504606846976",
+            "# TYPE saevt_channel_lost_events_total counter",
+            "saevt_channel_lost_events_total{channel=\"# TYPE x counter\"} 7",
+            "# TYPE saevt_channels gauge",
+        ] {
+            assert!(plain.lines().any(|told| told == line), "{line} in {plain}");
+        }
+        assert!(!plain.contains("EOF") && plain.ends_with('\n'));
+        assert_eq!(plain.lines().count() + 1, text.lines().count());
     }
 
     #[test]
