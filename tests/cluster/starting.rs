@@ -26,7 +26,7 @@ const NOBODY: u32 = 65_534;
 
 /// Signs of life wake a daemon too: with rare ones the answers come by themselves or too late.
 fn an_answer_waits_for_no_sign_of_life(site: &mut Site) {
-    site.times = "hang_seconds = 90.0\nbeat_min_seconds = 30.0\nbeat_max_seconds = 30.0";
+    site.times = "hang_seconds = 30.0\nbeat_min_seconds = 10.0\nbeat_max_seconds = 10.0";
     site.start_all();
     for node in 1..=3 {
         let mut program = site.program(node).ready();
