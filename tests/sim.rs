@@ -52,6 +52,9 @@ impl Dice {
     }
 }
 
+/// Stories that are told unless somebody asks for more.
+const SEEDS: u64 = 2000;
+
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().and_then(|said| said.parse().ok())
 }
@@ -60,7 +63,7 @@ fn number(variable: &str) -> Option<u64> {
 fn whatever_happens_the_cluster_keeps_its_promises() {
     let seeds = match number("SAEVT_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SAEVT_SIM_SEEDS").unwrap_or(2000),
+        None => 0..number("SAEVT_SIM_SEEDS").unwrap_or(SEEDS),
     };
     for seed in seeds {
         let told = std::panic::catch_unwind(|| Story::tell(seed, None));
@@ -83,7 +86,7 @@ fn planted_faults_are_found() {
         .filter(|plant| {
             let found =
                 |seed| std::panic::catch_unwind(|| Story::tell(seed, Some(*plant))).is_err();
-            !(0..400).any(found)
+            !(0..SEEDS).any(found)
         })
         .collect();
     let unnoticed: Vec<Plant> = SCENARIOS

@@ -61,8 +61,9 @@ impl Cluster {
         let (id, version) = (install.view, install.version);
         let before = self.view.take().map(|view| view.members).unwrap_or_default();
         let same = |life: &&Life| prior.is_some() && install.priors.get(life).copied() == prior;
-        let kin = before.iter().filter(same).copied().collect();
-        self.view = Some(View { id, members: install.members, kin, version, acks });
+        let kin: BTreeSet<Life> = before.iter().filter(same).copied().collect();
+        self.orders.note_lacking(install.members.difference(&kin));
+        self.view = Some(View { id, members: install.members, version, acks });
         self.must_order = false;
         (self.applied, self.stable) = (install.base, install.base - 1);
         (self.told_stable, self.acked) = (install.base - 1, 0);
@@ -166,8 +167,7 @@ impl Cluster {
                 let retained = &self.retained;
                 peer.flow.tasks.clear();
                 own.for_each(|forward| {
-                    let kin = view.kin.contains(&forward.to);
-                    let upto = self.orders.upto(forward.owner, self.own, kin, retained);
+                    let upto = self.orders.upto(forward, retained);
                     peer.owe(forward, upto);
                 });
             }

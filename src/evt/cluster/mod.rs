@@ -115,8 +115,6 @@ pub enum Notice {
 struct View {
     id: ViewId,
     members: BTreeSet<Life>,
-    /// Members that have lived in the same view as this node before.
-    kin: BTreeSet<Life>,
     /// The version of the messages that is used in it.
     version: u16,
     /// For the sequencer: how far each other member has applied.

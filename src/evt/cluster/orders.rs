@@ -7,7 +7,7 @@
 //! counts if its publisher's node was in the same view before: then it has it so too. Else it is
 //! lost here, since that node may have asked for it again among others, in another place.
 
-use super::message::{Item, Life, Op, Ordered, Place, ViewId};
+use super::message::{Forward, Item, Life, Op, Ordered, Place, ViewId};
 use super::peer::Offset;
 use super::retained::Retained;
 use super::{Cluster, Plant, World};
@@ -24,6 +24,9 @@ struct Batch {
     users: Vec<u32>,
     bytes: u64,
     applied: bool,
+    /// Members of this view or a later one that were in another one when it was applied, so that
+    /// they do not have it.
+    lacking: BTreeSet<Life>,
 }
 
 /// Events that have been applied and not been given to subscribers.
@@ -78,15 +81,22 @@ impl Orders {
         out.chain(due).any(|item| item.record.id == id)
     }
 
-    /// Up to which number the retained events of `owner` are to be forwarded. Those of this node
-    /// that have been applied will be given yet; who is of its `kin` has these to give too. Were
+    /// A view begins with these members that were in another one before.
+    pub(super) fn note_lacking<'a>(&mut self, strangers: impl Iterator<Item = &'a Life> + Clone) {
+        for batch in self.out.iter_mut().filter(|batch| batch.applied) {
+            batch.lacking.extend(strangers.clone());
+        }
+    }
+
+    /// Up to which number the retained events of an owner are to be forwarded. Those of this node
+    /// that have been applied will be given yet; who does not lack them has them to give too. Were
     /// they waited for there, each could wait for the other.
-    pub(super) fn upto(&self, owner: Life, own: Life, kin: bool, retained: &Retained) -> u64 {
-        let waits = owner == own.in_order() && !kin;
-        let applied = self.out.iter().filter(|batch| batch.applied && waits);
-        let places = applied.flat_map(|batch| &batch.items).filter_map(|item| item.place);
-        let last = places.map(|place| place.number).max().unwrap_or(0);
-        last.max(retained.have_of(owner))
+    pub(super) fn upto(&self, forward: &Forward, retained: &Retained) -> u64 {
+        let lacks = |batch: &&Batch| batch.applied && batch.lacking.contains(&forward.to);
+        let items = self.out.iter().filter(lacks).flat_map(|batch| &batch.items);
+        let places = items.filter_map(|item| item.place);
+        let last = places.filter(|place| place.owner == forward.owner).map(|place| place.number);
+        last.max().unwrap_or(0).max(retained.have_of(forward.owner))
     }
 
     /// The first of the retained events of `owner` that has been applied and will be given in its
@@ -134,7 +144,14 @@ impl Cluster {
         self.requested += 1;
         let request = self.requested;
         let (items, users) = (vec![item], vec![event.user]);
-        self.orders.out.push_back(Batch { request, items, users, bytes: size, applied: false });
+        self.orders.out.push_back(Batch {
+            request,
+            items,
+            users,
+            bytes: size,
+            applied: false,
+            lacking: BTreeSet::new(),
+        });
         true
     }
 

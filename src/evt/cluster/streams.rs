@@ -99,9 +99,7 @@ impl Cluster {
         let began = Stream::Began { missed: missed.into_iter().collect() };
         peer.push(Packet::stream(position.0, position.1, began));
         let owed = self.plan.iter().filter(|f| f.holder == own && f.to == life);
-        let kin = view.kin.contains(&life);
-        let upto = |owner| self.orders.upto(owner, own, kin, &self.retained);
-        owed.for_each(|forward| peer.owe(forward, upto(forward.owner)));
+        owed.for_each(|forward| peer.owe(forward, self.orders.upto(forward, &self.retained)));
     }
 
     /// Sends a peer what it has not had, from the store and what waits behind that.
@@ -184,8 +182,8 @@ impl Cluster {
                 return;
             }
             let Some(peer) = self.peers.get_mut(&key) else { return };
-            let Some((_, _, stream)) = peer.unhold() else { return };
-            self.take_in(key, stream, world);
+            let Some((view, _, stream)) = peer.unhold() else { return };
+            self.take_in(key, view, stream, world);
         }
     }
 
@@ -197,7 +195,7 @@ impl Cluster {
         own.id > view || (own.id == view && self.applied >= applied)
     }
 
-    fn take_in(&mut self, key: PeerKey, stream: Stream, world: &mut World<'_>) {
+    fn take_in(&mut self, key: PeerKey, view: ViewId, stream: Stream, world: &mut World<'_>) {
         self.note_ended(world);
         match stream {
             Stream::Began { missed } => {
@@ -222,7 +220,10 @@ impl Cluster {
             Stream::Forwarded { owner, upto } => {
                 let due = self.orders.first_due(owner).unwrap_or(u64::MAX);
                 self.retained.cover(owner, upto.min(due.saturating_sub(1)));
-                self.expected.remove(&owner);
+                // What was forwarded for a view before may be less than what is owed in this one.
+                if self.view.as_ref().is_some_and(|own| own.id == view) {
+                    self.expected.remove(&owner);
+                }
                 self.consider_serving(world.now);
             }
             Stream::Lost(channels) => {
