@@ -1,13 +1,12 @@
 //! How events of a channel travel between nodes: the keys `ordering` and `remote` of the table
 //! `[cluster]`, and its tables `[[cluster.channel]]`.
 
+use crate::evt::Name;
 use crate::evt::cluster::{Ordering, Remote, Travel, Travels};
 use serde::Deserialize;
 
 /// Tables of channels that are read: each is looked at when a channel is made.
 const CHANNEL_TABLES_MAX: usize = 1024;
-/// The longest name of a channel.
-const NAME_BYTES_MAX: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,16 +54,15 @@ pub(super) fn read(
     remote: Option<RemoteKey>,
     channels: Vec<ChannelTable>,
 ) -> Result<Travels, String> {
+    const MOST: usize = Name::OCTETS_MAX;
     let all = travel(Travel::default(), ordering, remote);
     if channels.len() > CHANNEL_TABLES_MAX {
         return Err(format!("cluster.channel: use at most {CHANNEL_TABLES_MAX} of these tables"));
     }
     let some = channels.into_iter().map(|table| {
-        if !(1..=NAME_BYTES_MAX).contains(&table.name.len()) {
+        if !(1..=MOST).contains(&table.name.len()) {
             let name = table.name;
-            return Err(format!(
-                "cluster.channel.name = {name:?}: use 1 to {NAME_BYTES_MAX} bytes"
-            ));
+            return Err(format!("cluster.channel.name = {name:?}: use 1 to {MOST} bytes"));
         }
         let travel = travel(all, table.ordering, table.remote);
         Ok((table.name.into_bytes(), travel))

@@ -119,7 +119,7 @@ impl Cluster {
     fn begin(&mut self, proposal: Proposal, groups: &[Group], version: u16, world: &mut World<'_>) {
         let union = self.unite(&proposal, groups, version);
         let mut told = proposal.reports.values().flat_map(|report| report.have.keys());
-        let in_order = union.directory.has_ordered() || told.any(|owner| *owner != owner.of());
+        let in_order = union.directory.has_ordered() || told.any(|owner| owner.is_in_order());
         let plan = self.plan(&proposal, in_order);
         let serving = proposal.reports.values().any(|report| report.serving);
         let serve = serving || self.may_serve(proposal.members.len(), world.now);
@@ -211,7 +211,7 @@ impl Cluster {
             let Some((holder, _)) = holder else { continue };
             let lacks = reports.iter().filter(|(_, report)| have(report) < most);
             // Those of a member that is there come from itself.
-            let there = owner != owner.of() && proposal.members.contains(&owner.of());
+            let there = owner.is_in_order() && proposal.members.contains(&owner.of());
             let lacks = lacks.filter(|(to, _)| !there || **to == owner.of());
             for (to, report) in lacks {
                 plan.push(Forward { owner, holder: *holder, to: *to, after: have(report) });

@@ -59,10 +59,8 @@ impl Cluster {
         let acks: BTreeMap<Life, u64> = others.map(|life| (*life, 0)).collect();
         self.notices.push(Notice::View(install.view, install.members.len()));
         let (id, version) = (install.view, install.version);
-        let before = self.view.take().map(|view| view.members).unwrap_or_default();
-        let same = |life: &&Life| prior.is_some() && install.priors.get(life).copied() == prior;
-        let kin: BTreeSet<Life> = before.iter().filter(same).copied().collect();
-        self.orders.note_lacking(install.members.difference(&kin));
+        let moved = |life: &&Life| install.priors.get(life).copied() != prior;
+        self.orders.note_lacking(install.members.iter().filter(moved));
         self.view = Some(View { id, members: install.members, version, acks });
         self.must_order = false;
         (self.applied, self.stable) = (install.base, install.base - 1);

@@ -41,8 +41,13 @@ impl Life {
         Self { member: self.member & !Self::IN_ORDER, start: self.start }
     }
 
+    /// Whether these are events in total order.
+    pub(super) const fn is_in_order(self) -> bool {
+        self.member & Self::IN_ORDER != 0
+    }
+
     const fn version(self) -> u16 {
-        if self.member & Self::IN_ORDER == 0 { 1 } else { 2 }
+        if self.is_in_order() { 2 } else { 1 }
     }
 }
 
@@ -403,7 +408,7 @@ pub enum Body {
 }
 
 fn version_of(ops: &[Ordered]) -> u16 {
-    ops.iter().map(|ordered| ordered.op.version()).max().unwrap_or(1)
+    highest(ops.iter().map(|ordered| ordered.op.version()))
 }
 
 /// The highest of the versions in which parts of something can be said.

@@ -283,7 +283,7 @@ impl Cluster {
                 deadline = world.now;
             }
         }
-        let late = item.place.is_some_and(|place| place.owner != place.owner.of());
+        let late = item.place.is_some_and(|place| place.owner.is_in_order());
         for primary in primaries {
             let (record, now): (&Rc<_>, _) = (&item.record, world.now);
             if late {

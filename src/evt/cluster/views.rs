@@ -154,8 +154,9 @@ impl Cluster {
 
     /// How far this node has the retained events of each life, for others.
     fn said_have(&self) -> BTreeMap<Life, u64> {
+        let uses = self.uses_order();
         let mut have = self.retained.have().clone();
-        have.retain(|owner, _| *owner == owner.of() || self.uses_order());
+        have.retain(|owner, _| uses || !owner.is_in_order());
         have
     }
 
@@ -167,7 +168,7 @@ impl Cluster {
             directory: self.directory.clone(),
             have: self.said_have(),
             live: held.map(|(place, (incarnation, _))| (*place, *incarnation)).collect(),
-            ahead: ahead.filter(|place| place.owner == place.owner.of() || uses).copied().collect(),
+            ahead: ahead.filter(|place| uses || !place.owner.is_in_order()).copied().collect(),
         }
     }
 
