@@ -68,6 +68,28 @@ pub(crate) fn slow_member(plant: Option<Plant>) {
     assert!(bed.ledger.opens[3].lost_at.is_some(), "where nobody waits something is lost");
 }
 
+/// A member that reads slowly hears all the same that the publisher's node is there.
+#[test]
+fn a_queue_that_is_always_full_takes_nobody_for_dead() {
+    let mut bed = bed(narrow(), None);
+    let view = |bed: &mut Bed, at| bed.machine(at).cluster.view().map(|(view, _)| view);
+    let views = |bed: &mut Bed| [0, 1, 2].map(|at| view(bed, at));
+    let before = views(&mut bed);
+    let end = bed.now + 5 * HANG;
+    let mut held = 0;
+    while bed.now < end {
+        while !bed.is_held(0, 2) {
+            bed.publish(0, 0, 2, 0);
+        }
+        held += 1;
+        bed.run(MS / 2);
+        bed.read_all();
+        assert_eq!(views(&mut bed), before, "after {held} times without room");
+    }
+    bed.settle();
+    bed.check();
+}
+
 #[test]
 fn publishers_wait_a_bounded_time_for_a_member_that_hangs() {
     hung_member(None);

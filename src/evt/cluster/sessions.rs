@@ -293,6 +293,11 @@ impl Cluster {
     /// Hands over what waits, in order for each peer, as far as there is room.
     pub fn send(&mut self, world: &mut World<'_>, carry: &mut Carry<'_>) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in &keys {
+            self.greet(*key, world.now, carry);
+            // Before the events: where these always fill what room there is, nothing else would go.
+            self.give_sign(*key, world.now, carry);
+        }
         if keys.len() > 1 {
             self.send_together(&keys, world.now, carry);
         }
@@ -311,7 +316,7 @@ impl Cluster {
     }
 
     /// Says hello to a peer, if that is due.
-    pub(super) fn greet(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) {
+    fn greet(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) {
         if !self.peers.get(&key).is_some_and(|peer| peer.hello_due && !peer.blocked) {
             return;
         }
@@ -326,7 +331,6 @@ impl Cluster {
     }
 
     fn send_to(&mut self, key: PeerKey, now: Time, carry: &mut Carry<'_>) {
-        self.greet(key, now, carry);
         let Some(peer) = self.peers.get_mut(&key) else { return };
         while peer.send_next(key, now, carry) {}
     }

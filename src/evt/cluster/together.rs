@@ -52,7 +52,6 @@ impl Cluster {
     /// Sends what waits, as far as the next packets of several peers are the same.
     pub(super) fn send_together(&mut self, keys: &[PeerKey], now: Time, carry: &mut Carry<'_>) {
         for key in keys {
-            self.greet(*key, now, carry);
             self.send_own(*key, now, carry);
         }
         while let Some((mates, body)) = self.mates() {
