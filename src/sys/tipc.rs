@@ -3,7 +3,7 @@
 //!
 //! Layouts and numbers are those of linux/tipc.h, of which the libc crate has only the family.
 
-use super::descriptor::{checked, owned};
+use super::descriptor::{self, checked, owned};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -199,6 +199,23 @@ impl Stream {
                 let error = io::Error::last_os_error();
                 if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) }
             }
+        }
+    }
+}
+
+impl Stream {
+    /// Whether there is room for a packet. A connection that is over has room: sending shows it.
+    pub fn has_room(&self) -> bool {
+        let events = descriptor::poll([(self.0.as_raw_fd(), libc::POLLOUT)], Some(0));
+        events.is_ok_and(|[events]| events != 0)
+    }
+
+    /// Closes the connection without a wait. The kernel holds up whoever closes one that has no
+    /// room, until the other end reads or for eight seconds: a thread of its own then. Where there
+    /// can be no thread, the caller is held up.
+    pub fn end(self) {
+        if !self.has_room() {
+            let _ = std::thread::Builder::new().name("tipc-close".into()).spawn(|| drop(self));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! One connection to one member.
 
 use super::packet;
+use crate::sys::clock;
 use crate::sys::tipc::{Place, Stream};
-use crate::sys::{clock, descriptor};
 use crate::transport::{PeerId, ServiceRange};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,10 +135,7 @@ impl Link {
 
     /// Whether there is room for a packet.
     pub(super) fn has_room(&self) -> bool {
-        let socket = self.stream.as_fd().as_raw_fd();
-        let events = descriptor::poll([(socket, libc::POLLOUT)], Some(0));
-        // One that is over has room: sending shows it.
-        self.waiting.is_empty() && events.is_ok_and(|[events]| events != 0)
+        self.waiting.is_empty() && self.stream.has_room()
     }
 
     /// The next packet, in `buffer`; `None`: none waits.
@@ -153,6 +150,11 @@ impl Link {
         let Some(length) = self.stream.receive(buffer)? else { return Ok(None) };
         let packet = packet::Packet::of_bytes(&buffer[..length]);
         packet.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+
+    /// Closes it, without a wait for an end that does not read.
+    pub(super) fn end(self) {
+        self.stream.end();
     }
 }
 

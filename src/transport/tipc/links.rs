@@ -151,6 +151,7 @@ impl Tipc {
         if let Some(known) = link.place.and_then(|place| self.known.get_mut(&place)) {
             known.retry_at = Some(now + RETRY_NS);
         }
+        link.end();
         self.set_timer(now);
     }
 

@@ -258,6 +258,14 @@ impl Tipc {
     }
 }
 
+impl Drop for Tipc {
+    fn drop(&mut self) {
+        for link in std::mem::take(&mut self.links).into_values() {
+            link.end();
+        }
+    }
+}
+
 impl Transport for Tipc {
     fn own(&self) -> Option<PeerId> {
         self.own
