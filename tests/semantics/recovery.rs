@@ -308,6 +308,34 @@ fn a_record_taken_before_the_crash_is_not_delivered_again_but_told_as_lost() {
 }
 
 #[test]
+fn a_record_of_before_the_crash_waits_for_its_place_in_total_order() {
+    let mut desk = Desk::new();
+    let process = desk.process();
+    let block = desk.node.grant_ids(process).unwrap();
+    let open = desk.open(process, CHANNEL);
+    let known = incarnation(&desk);
+    desk.subscribe(open, 1, everything()).unwrap();
+    desk.node.join_cluster();
+    desk.node.set_ordered(known, true);
+    let draft = Draft { retention: Span(50), ..Draft::default() };
+    let attributes = pack(&["x"]);
+    let again = publication(open, block.first, draft, &attributes);
+    let cost = desk.node.publish_again(process, &again, 1, desk.now, &mut desk.inboxes).unwrap();
+    assert_eq!((cost.enqueues, cost.waits), (0, 0));
+    assert_eq!(desk.ids(process), []);
+    assert_eq!(desk.node.statistics(&mut |_| {}).retained_events, 0);
+
+    let mut outward = Vec::new();
+    desk.node.take_outward(&mut outward);
+    let [one] = &outward[..] else { panic!("one event goes to the others: {outward:?}") };
+    let record = one.record.as_ref().unwrap();
+    let (times, user) = ((one.deadline, desk.now), Some(one.user));
+    desk.node.deliver_own(known, record, times, user, &mut desk.inboxes);
+    assert_eq!(desk.ids(process), [block.first]);
+    assert_eq!(desk.node.statistics(&mut |_| {}).retained_events, 1);
+}
+
+#[test]
 fn a_repeated_record_is_judged_and_bounded_like_any_other() {
     let limits = Limits { retained_events_max: 1, ..Limits::default() };
     let mut desk = Desk::with(limits, 10);

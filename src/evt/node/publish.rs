@@ -244,8 +244,8 @@ impl Node {
 
     /// Takes a record that an earlier start took and perhaps did not finish. Its retention is
     /// repeated, once for an id, without credit and as far as the bounds leave room. One that is
-    /// retained only now was shown to nobody, so it is delivered in its place; of others the
-    /// lost-event is due for every instance that matches. It is due for those on the channel that
+    /// retained only now was shown to nobody, so it is delivered in its place, which on a channel in
+    /// total order the cluster finds ([`Node::deliver_own`]); of others the lost-event is due for every instance that matches. It is due for those on the channel that
     /// come back later, too. Goes to `batch` takers at once, as [`Node::publish`] does.
     ///
     /// - [`Fault::Malformed`], [`Fault::TooBig`], [`Fault::Withheld`]: nothing happened.
@@ -269,13 +269,17 @@ impl Node {
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
             new = passage.record(&mut self.spares, windows);
         }
+        let ordered = self.channels[source.channel].ordered;
+        let matches = self.find_takers(source.channel, attributes);
         if let Some(record) = &new {
-            self.retain(source, Rc::clone(record), deadline);
             if self.clustered {
                 self.go_out(source, new.clone(), deadline);
             }
+            if ordered {
+                return Ok(Cost { matches, ..Cost::default() });
+            }
+            self.retain(source, Rc::clone(record), deadline);
         }
-        let matches = self.find_takers(source.channel, attributes);
         self.begin_fan_out(process, new, deadline);
         Ok(Cost { matches, ..self.publish_on(Some(process), batch, now, windows) })
     }
