@@ -201,7 +201,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("transport", &["sys"]),
     ("link", &["evt", "wire", "sys"]),
     ("agent", &["link", "evt", "wire", "sys"]),
-    ("policy", &[]),
+    ("policy", &["evt"]),
     ("node", &["link", "transport", "policy", "evt", "wire", "sys"]),
     ("capi", &["agent", "evt"]),
     ("api", &["agent", "evt", "sys"]),

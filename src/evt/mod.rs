@@ -11,6 +11,7 @@ pub mod ids;
 mod index;
 pub mod limits;
 pub mod name;
+pub mod name_pattern;
 pub mod node;
 mod queue;
 mod retention;
@@ -27,5 +28,6 @@ pub use ids::{
 };
 pub use limits::Limits;
 pub use name::Name;
+pub use name_pattern::NamePattern;
 use retention::EventRecord;
 pub use time::{Span, Time};

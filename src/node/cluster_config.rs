@@ -272,6 +272,7 @@ fn check_times(config: &ClusterConfig) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evt::NamePattern;
     use crate::evt::cluster::{Ordering, Remote, Travel};
     use crate::node::config::Config;
 
@@ -321,7 +322,7 @@ mod tests {
             travels: Travels {
                 all: Travel { ordering: Ordering::Total, remote: Remote::Backpressure },
                 some: vec![(
-                    b"a*".to_vec(),
+                    NamePattern::new("a*"),
                     Travel { ordering: Ordering::Total, remote: Remote::Drop },
                 )],
             },

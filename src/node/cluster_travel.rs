@@ -1,8 +1,8 @@
 //! How events of a channel travel between nodes: the keys `ordering` and `remote` of the table
 //! `[cluster]`, and its tables `[[cluster.channel]]`.
 
-use crate::evt::Name;
 use crate::evt::cluster::{Ordering, Remote, Travel, Travels};
+use crate::evt::{Name, NamePattern};
 use serde::Deserialize;
 
 /// Tables of channels that are read: each is looked at when a channel is made.
@@ -65,7 +65,7 @@ pub(super) fn read(
             return Err(format!("cluster.channel.name = {name:?}: use 1 to {MOST} bytes"));
         }
         let travel = travel(all, table.ordering, table.remote);
-        Ok((table.name.into_bytes(), travel))
+        Ok((NamePattern::new(&table.name), travel))
     });
     Ok(Travels { all, some: some.collect::<Result<_, _>>()? })
 }

@@ -11,8 +11,8 @@ mod rules;
 pub(crate) use rules::Table;
 pub use rules::{LookUp, PATTERNS_MAX, RULES_MAX};
 
+use crate::evt::name_pattern::{NamePattern, characters};
 use bitflags::bitflags;
-use wildmatch::WildMatch;
 
 bitflags! {
     /// What can be permitted.
@@ -67,16 +67,10 @@ struct Rule {
     /// Nobody else; `None`: everybody. A user, or a member of a group.
     who: Option<Who>,
     /// No other channel; `None`: all.
-    channels: Option<Vec<Pattern>>,
+    channels: Option<Vec<NamePattern>>,
     actions: Actions,
     permits: bool,
 }
-
-/// Channels by their names, in which `*` stands for any bytes and `?` for one.
-#[derive(Debug, Clone, PartialEq)]
-struct Pattern(WildMatch);
-
-impl Eq for Pattern {}
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Who {
@@ -90,7 +84,7 @@ impl Rule {
             named.users.contains(&who.user)
                 || named.groups.iter().any(|group| who.groups.contains(group))
         });
-        let matches = |patterns: &Vec<Pattern>| patterns.iter().any(|it| it.0.matches(channel));
+        let matches = |patterns: &Vec<NamePattern>| patterns.iter().any(|it| it.matches(channel));
         named && self.channels.as_ref().is_none_or(matches)
     }
 }
@@ -111,11 +105,6 @@ pub struct Policy {
     /// Patterns of all rules together.
     patterns: usize,
     has_groups: bool,
-}
-
-/// A name as the patterns see it: one character for each byte, since names need not be text.
-fn characters(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
 }
 
 impl Policy {

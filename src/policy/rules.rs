@@ -1,8 +1,8 @@
 //! The rules as they stand in the configuration: `[[policy]]` tables.
 
-use super::{Actions, Pattern, Policy, Rule, Who, characters};
+use super::{Actions, Policy, Rule, Who};
+use crate::evt::NamePattern;
 use serde::Deserialize;
-use wildmatch::WildMatch;
 
 /// Rules of a policy: each is looked at for a question that none before it has decided.
 pub const RULES_MAX: usize = 256;
@@ -102,10 +102,7 @@ fn rule(table: &Table, user: LookUp<'_>, group: LookUp<'_>) -> Result<Rule, Stri
     if nothing(&table.channels) {
         return Err("channels is empty; leave it out for all channels".to_owned());
     }
-    let patterns = |list: &Vec<String>| {
-        let pattern = |text: &String| Pattern(WildMatch::new(&characters(text.as_bytes())));
-        list.iter().map(pattern).collect()
-    };
+    let patterns = |list: &Vec<String>| list.iter().map(|text| NamePattern::new(text)).collect();
     let channels = table.channels.as_ref().map(patterns);
     Ok(Rule { who: who(table, user, group)?, channels, actions, permits })
 }

@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, HANG, MS, Shape, name};
 use SaEvt::evt::cluster::{Ordering, Travel, Travels};
-use SaEvt::evt::{OpenFlags, Span};
+use SaEvt::evt::{NamePattern, OpenFlags, Span};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::Behaviour;
 
@@ -39,7 +39,7 @@ fn least(bed: &mut Bed, mut act: impl FnMut(&mut Bed, usize)) -> (u64, u64) {
 /// Signs of life are rare beside what is measured.
 fn quiet(members: usize, order: Order) -> Bed {
     let total = Travel { ordering: Ordering::Total, ..Travel::default() };
-    let some = vec![(b"safChnl=c1".to_vec(), total)];
+    let some = vec![(NamePattern::new("safChnl=c1"), total)];
     let travels = Travels { all: Travel::default(), some };
     let behaviour = Behaviour { order, ..Shape::default().behaviour };
     let mut bed = Bed::new(1, Shape { members, travels, behaviour, ..Shape::default() });

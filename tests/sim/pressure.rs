@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, HANG, MS, PATIENCE, Shape, name};
 use SaEvt::evt::cluster::{Plant, Remote, Travel, Travels};
-use SaEvt::evt::{OpenFlags, Span};
+use SaEvt::evt::{NamePattern, OpenFlags, Span};
 use SaEvt::transport::sim::Behaviour;
 
 const ALL: OpenFlags = OpenFlags::all();
@@ -11,7 +11,7 @@ const ALL: OpenFlags = OpenFlags::all();
 /// machine a program has both channels open.
 fn bed(behaviour: Behaviour, plant: Option<Plant>) -> Bed {
     let patient = Travel { remote: Remote::Backpressure, ..Travel::default() };
-    let some = vec![(b"safChnl=c0".to_vec(), patient)];
+    let some = vec![(NamePattern::new("safChnl=c0"), patient)];
     let travels = Travels { all: Travel::default(), some };
     let peer_queue = 40_000;
     let shape =

@@ -4,7 +4,7 @@ use crate::Dice;
 use crate::bed::{ALONE, Bed, HANG, MS, Shape, name};
 use crate::ledger::Program;
 use SaEvt::evt::cluster::{Ask, Ordering, Plant, Remote, Travel, Travels};
-use SaEvt::evt::{Error, OpenFlags, Priority};
+use SaEvt::evt::{Error, NamePattern, OpenFlags, Priority};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::Behaviour;
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ fn travels(dice: &mut Dice, mixed: bool) -> Travels {
     let number = if mixed { 1 } else { 2 };
     let some = ["safChnl=c0", "safChnl=c1*", "safChnl=c2"].map(|name| {
         let (remote, ordering) = (*dice.pick(&remotes), *dice.pick(&orderings[..number]));
-        (name.as_bytes().to_vec(), Travel { remote, ordering })
+        (NamePattern::new(name), Travel { remote, ordering })
     });
     Travels { all: Travel::default(), some: some.to_vec() }
 }

@@ -1,6 +1,7 @@
 //! How the events of a channel travel between nodes, as an administrator may choose.
 
-use crate::evt::Name;
+use crate::evt::name_pattern::characters;
+use crate::evt::{Name, NamePattern};
 
 /// What becomes of events for a member that takes them more slowly than they are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,20 +41,19 @@ pub struct Travel {
 pub struct Travels {
     /// Those of channels that are not named.
     pub all: Travel,
-    /// Those of some channels, by name; a `*` at the end of a name stands for whatever follows.
-    /// The first one that fits counts.
-    pub some: Vec<(Vec<u8>, Travel)>,
+    /// Those of some channels, by name. The first one that fits counts.
+    pub some: Vec<(NamePattern, Travel)>,
 }
 
 impl Travels {
     /// How the events of a channel travel.
     #[must_use]
     pub fn of(&self, name: &Name) -> Travel {
-        let fits = |pattern: &[u8]| match pattern.split_last() {
-            Some((b'*', beginning)) => name.octets().starts_with(beginning),
-            _ => name.octets() == pattern,
-        };
-        let found = self.some.iter().find(|(pattern, _)| fits(pattern));
+        if self.some.is_empty() {
+            return self.all;
+        }
+        let name = characters(name.octets());
+        let found = self.some.iter().find(|(pattern, _)| pattern.matches(&name));
         found.map_or(self.all, |(_, travel)| *travel)
     }
 }
