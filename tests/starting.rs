@@ -56,6 +56,7 @@ fn what_the_configuration_says_of_a_cluster_is_judged_with_line_and_choice() {
     for (lines, words) in [
         ("engine = \"heartbeat\"", &["line 2", "heartbeat", "`corosync` or `tipc`"][..]),
         ("member = 6", &["cluster.engine is missing", "\"corosync\" or \"tipc\""]),
+        ("engine = \"tipc\"", &["cluster.member is missing", "0 to 511"]),
         ("engine = \"tipc\"\nmember = 600", &["cluster.member = 600", "0 to 511"]),
         ("engine = \"corosync\"\nservice = \"\"", &["cluster.service = \"\"", "1 to 100"]),
         ("engine = \"corosync\"\nquorum = \"no\"", &["line 3", "no", "`required` or `ignored`"]),

@@ -222,6 +222,12 @@ impl ClusterTable {
         config.travels =
             cluster_travel::read(self.ordering, self.remote, self.channel.unwrap_or_default())?;
         check_times(&config)?;
+        if engine == Engine::Tipc && config.member.is_none() {
+            return Err(format!(
+                "cluster.member is missing: TIPC has no small numbers for nodes, so use one from 0 \
+                 to {MEMBER_MAX} that no other node has"
+            ));
+        }
         Ok(Some(config))
     }
 
@@ -347,7 +353,7 @@ mod tests {
     #[test]
     fn quorum_is_required_where_there_is_one_unless_it_is_to_be_ignored() {
         assert!(read("engine = \"corosync\"").unwrap().unwrap().needs_quorum);
-        assert!(!read("engine = \"tipc\"").unwrap().unwrap().needs_quorum);
+        assert!(!read("engine = \"tipc\"\nmember = 1").unwrap().unwrap().needs_quorum);
         let error = read("engine = \"tipc\"\nquorum = \"required\"").unwrap_err();
         assert_eq!(error, "cluster.quorum = \"required\": TIPC knows of no quorum");
     }
@@ -356,6 +362,7 @@ mod tests {
     fn what_makes_no_sense_is_told_in_one_line() {
         let cases = [
             ("member = 512", "cluster.member = 512: use a number from 0 to 511"),
+            ("", "cluster.member is missing: TIPC has no small numbers"),
             ("service = \"\"", "cluster.service = \"\": use 1 to 100 bytes"),
             ("members_expected = 0", "cluster.members_expected = 0: use a number from 1 to 512"),
             ("hang_seconds = 2.5", "cluster.hang_seconds = 2.5: use at least three times"),
@@ -383,7 +390,7 @@ mod tests {
                 let told = ["agreed", "total", "name"].iter().any(|word| error.contains(word));
                 assert!(told, "{text}: {error}");
             }
-            let total = read(&format!("engine = \"{engine}\"\nordering = \"total\""));
+            let total = read(&format!("engine = \"{engine}\"\nmember = 1\nordering = \"total\""));
             let travels = total.unwrap().unwrap().travels;
             assert_eq!(travels.all.ordering, Ordering::Total, "on both engines");
         }

@@ -58,15 +58,8 @@ fn advice(engine: Engine, error: &io::Error) -> String {
     }
 }
 
-/// How an engine comes to know the number of this node.
-const fn remedy(engine: Engine) -> &'static str {
-    match engine {
-        Engine::Corosync => "see that it runs (corosync-cfgtool -s), or set cluster.member",
-        Engine::Tipc => {
-            "give this host an address (tipc node set address 1.1.1), or set cluster.member"
-        }
-    }
-}
+/// How an engine comes to tell the number of this node.
+const REMEDY: &str = "see that it runs (corosync-cfgtool -s), or set cluster.member";
 
 /// Waits for the engine to tell the number of this node, which is its member number if it can be.
 fn number_of(
@@ -98,10 +91,7 @@ fn number_of(
         let now = clock::elapsed();
         if !is_told && begin.after(SILENT_TIME) <= now {
             is_told = true;
-            log(format_args!(
-                "waits for {name} to tell the number of this node: {}",
-                remedy(engine)
-            ));
+            log(format_args!("waits for {name} to tell the number of this node: {REMEDY}"));
         }
         let left = now.until(end).0;
         let next = if is_told { left } else { now.until(begin.after(SILENT_TIME)).0 };
@@ -115,8 +105,7 @@ fn number_of(
         }
         if left == 0 {
             return Err(format!(
-                "{name} has not told the number of this node within a minute: {}",
-                remedy(engine)
+                "{name} has not told the number of this node within a minute: {REMEDY}"
             ));
         }
     }
