@@ -3,9 +3,9 @@
 //! Run by cargo it has no engine, and nothing to try. tests/engines/run.sh gives it one: by
 //! `SAEVT_CLUSTER_RIG`, a program that takes these orders: `in NODE COMMAND...` runs a command on a
 //! node, `kill NODE` and `start NODE` end and start the engine there, `cut NODE` and `join NODE`
-//! take the node off the network and back. Tests wait for what programs and daemons tell, never
-//! for a time; one watchdog ends a test that hangs. Words as arguments choose the tests whose names
-//! contain one.
+//! take the node off the network and back; with TIPC `number NODE` gives node 4 its address. Tests
+//! wait for what programs and daemons tell, never for a time; one watchdog ends a test that hangs.
+//! Words as arguments choose the tests whose names contain one.
 #![allow(clippy::disallowed_methods)] // Threads and clocks of the tests.
 #![forbid(unsafe_code)]
 
@@ -38,6 +38,18 @@ pub(crate) enum Need {
     Nothing,
     /// An engine that can be ended and started, and knows of quorum.
     Corosync,
+    /// A node that the engine has no number for at first.
+    Tipc,
+}
+
+impl Need {
+    fn is_met(self, site: &Site) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Corosync => site.has_corosync(),
+            Self::Tipc => !site.has_corosync(),
+        }
+    }
 }
 
 /// A test that takes so long hangs. Engines under emulation are slow.
@@ -55,7 +67,7 @@ fn main() -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
     for (name, need, body) in tests.iter().filter(|(name, ..)| chosen(name)) {
         let mut site = Site::new(name);
-        if *need == Need::Corosync && !site.has_corosync() {
+        if !need.is_met(&site) {
             continue;
         }
         print!("test {name} ... ");

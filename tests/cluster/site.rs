@@ -53,7 +53,7 @@ pub(crate) struct Site {
     engine: String,
     place: PathBuf,
     service: String,
-    daemons: [Option<Child>; 4],
+    daemons: [Option<Child>; 5],
     stopped: BTreeSet<usize>,
     cut: BTreeSet<usize>,
     away: BTreeSet<usize>,
@@ -62,7 +62,7 @@ pub(crate) struct Site {
     /// Whether the configuration says which member a node is.
     pub(crate) is_numbered: bool,
     /// Which member it is then.
-    pub(crate) members: [usize; 4],
+    pub(crate) members: [usize; 5],
     /// Lines of the configuration: when a member is missed, and signs of life.
     pub(crate) times: &'static str,
     /// More lines of the table of the cluster, and tables in it.
@@ -79,13 +79,13 @@ impl Site {
             engine: variable(ENGINE),
             place,
             service: format!("{test}-{}", std::process::id()),
-            daemons: [None, None, None, None],
+            daemons: [None, None, None, None, None],
             stopped: BTreeSet::new(),
             cut: BTreeSet::new(),
             away: BTreeSet::new(),
             needs_quorum: true,
             is_numbered: true,
-            members: [0, 1, 2, 3],
+            members: [0, 1, 2, 3, 4],
             times: "hang_seconds = 4.0",
             more: "",
         }
@@ -230,6 +230,11 @@ impl Site {
         self.cut.remove(&node);
     }
 
+    /// Gives a node that has no number one.
+    pub(crate) fn number(&self, node: usize) {
+        self.run("number", node);
+    }
+
     /// Ends the engine of a node.
     pub(crate) fn end_engine(&mut self, node: usize) {
         self.away.insert(node);
@@ -273,7 +278,7 @@ impl Drop for Site {
             self.run("start", node);
         }
         if std::thread::panicking() {
-            for node in 1..=3 {
+            for node in 1..=4 {
                 println!("log of node {node}:\n{}", self.log(node));
             }
         }

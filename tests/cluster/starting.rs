@@ -19,6 +19,11 @@ pub(crate) const TESTS: &[Test] = &[
         Need::Corosync,
         a_user_whom_corosync_does_not_let_in_is_told,
     ),
+    (
+        "a_host_without_an_address_is_told_and_joins_when_it_has_one",
+        Need::Tipc,
+        a_host_without_an_address_is_told_and_joins_when_it_has_one,
+    ),
 ];
 
 /// No user of this host.
@@ -62,6 +67,16 @@ fn a_daemon_says_that_it_waits_for_its_engine(site: &mut Site) {
     site.start_engine(2);
     site.start(3);
     site.await_members(&[1, 2, 3]);
+}
+
+fn a_host_without_an_address_is_told_and_joins_when_it_has_one(site: &mut Site) {
+    site.start_all();
+    site.start(4);
+    let told = "this host has no TIPC address: give it one (tipc node set address 1.1.1)";
+    site.await_line(4, told);
+    site.number(4);
+    site.await_line(4, "tipc: this node is a member");
+    site.await_members(&[1, 2, 3, 4]);
 }
 
 fn a_user_whom_corosync_does_not_let_in_is_told(site: &mut Site) {

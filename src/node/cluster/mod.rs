@@ -11,7 +11,7 @@ mod shown;
 pub(super) use engine::{Attached, attach};
 
 use super::carriage::Carriage;
-use super::cluster_config::ClusterConfig;
+use super::cluster_config::{ClusterConfig, Engine};
 use super::config::Config;
 use super::{ENGINE, Server, log, token};
 use crate::evt::cluster::{Answer, Cluster, Life, Notice, Ticket, World};
@@ -230,8 +230,13 @@ impl Server {
         let since = replication.standing_since;
         if !replication.is_told_missing && since.after(SILENT_TIME) <= now {
             replication.is_told_missing = true;
-            let engine = replication.config.engine.name();
-            self.note_change_of_cluster(format!("{engine} is not reached; see that it runs"));
+            let what = match replication.config.engine {
+                Engine::Corosync => "corosync is not reached; see that it runs",
+                Engine::Tipc => {
+                    "this host has no TIPC address: give it one (tipc node set address 1.1.1)"
+                }
+            };
+            self.note_change_of_cluster(what.into());
         }
     }
 
