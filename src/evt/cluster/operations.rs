@@ -201,9 +201,10 @@ impl Cluster {
     pub(super) fn note_wanted(&mut self, key: Incarnation, world: &mut World<'_>) {
         let Some((_, entry)) = self.directory.find(key) else { return };
         let wanted = entry.is_wanted_by_others(self.own.member);
+        let ordered = entry.ordered || self.orders.is_loose(key);
         for life in entry.lives.keys() {
-            world.node.set_remote(*life, wanted || entry.ordered);
-            world.node.set_ordered(*life, entry.ordered);
+            world.node.set_remote(*life, wanted || ordered);
+            world.node.set_ordered(*life, ordered);
         }
         self.note_patient(key, world);
     }
