@@ -118,6 +118,7 @@ fn old_member_meanwhile(old: usize, step: u64) {
     bed.close(0);
     bed.settle();
     bed.check();
+    bed.check_leftovers();
 }
 
 #[test]

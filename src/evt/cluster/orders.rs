@@ -29,6 +29,17 @@ struct Batch {
     lacking: BTreeSet<Life>,
 }
 
+impl Batch {
+    /// Nobody is charged any more for what is on its way in it.
+    fn discharge(&self, world: &mut World<'_>) {
+        for (item, user) in self.items.iter().zip(&self.users) {
+            if item.place.is_some() {
+                world.node.discharge(*user, &item.record);
+            }
+        }
+    }
+}
+
 /// Events that have been applied and not been given to subscribers.
 #[derive(Debug)]
 struct Due {
@@ -131,7 +142,8 @@ impl Cluster {
         let bound = self.settings.peer_queue_bytes_max;
         let retained = record.retention > Span::ZERO;
         let fits = self.orders.out_bytes + record.bytes() <= bound || self.orders.out.is_empty();
-        // What is retained must not end for want of room here; it is bounded as such.
+        // What is retained must not end for want of room here: its user is charged for it already.
+        debug_assert_eq!(retained, event.charged, "charged from its publication on");
         if !retained && !fits {
             return false;
         }
@@ -195,6 +207,7 @@ impl Cluster {
             let Some(batch) = self.orders.out.pop_front() else { return };
             self.orders.out_bytes -= batch.bytes;
             self.orders.taken = true;
+            batch.discharge(world);
             for (item, user) in batch.items.into_iter().zip(batch.users) {
                 let Item { incarnation, deadline, record, .. } = item;
                 for primary in self.primaries(incarnation, world) {
@@ -275,6 +288,7 @@ impl Cluster {
             self.orders.freed |= due.loose;
             self.retry = true;
             let own = self.take_own(&due);
+            own.iter().for_each(|batch| batch.discharge(world));
             let given = self.orders.given.entry(due.origin).or_default();
             if *given >= due.request {
                 continue;

@@ -39,6 +39,10 @@ impl Cluster {
         if ordered && self.publish_in_order(&event) {
             return;
         }
+        if let (Some(record), true) = (&event.record, event.charged) {
+            // Its channel has gone meanwhile.
+            world.node.discharge(event.user, record);
+        }
         if ordered {
             // Without room it is lost for everybody.
             self.lose_on(vec![incarnation], world);
