@@ -42,7 +42,8 @@ impl Cluster {
         }
         self.carry_over(&install.priors, (install.view.leader, install.base), world);
         self.reconcile(world);
-        if prior.is_some() && install.priors.values().any(|other| Some(*other) != prior) {
+        let apart = prior.is_some() && install.priors.values().any(|other| Some(*other) != prior);
+        if apart {
             self.lose_on_unlinked(world);
         }
         for place in &install.removed {
@@ -81,7 +82,7 @@ impl Cluster {
         self.end_flows(&install.priors, prior, world);
         self.published = world.node.published();
         self.note_all_roles(world);
-        self.ask_again(world);
+        self.ask_again(apart, world);
         self.retry = true;
         self.consider_serving(world.now);
         self.release_all(world);

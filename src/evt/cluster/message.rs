@@ -132,6 +132,11 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it does something once only: for whoever comes next there is nothing to remove.
+    pub(super) const fn removes(&self) -> bool {
+        matches!(self, Self::Unlink { .. } | Self::Clear { .. })
+    }
+
     /// The first version of the messages that has it.
     #[must_use]
     pub const fn version(&self) -> u16 {
