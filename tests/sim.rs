@@ -103,7 +103,7 @@ fn planted_faults_are_found() {
 type Scenario = fn(Option<Plant>);
 
 /// Those that a scenario finds.
-const SCENARIOS: [(Plant, Scenario); 21] = [
+const SCENARIOS: [(Plant, Scenario); 22] = [
     (Plant::NoLease, |plant| scenarios::unlink_without(1, plant)),
     (Plant::DropPatient, pressure::slow_member),
     (Plant::EndlessPatience, pressure::hung_member),
@@ -125,6 +125,7 @@ const SCENARIOS: [(Plant, Scenario); 21] = [
     (Plant::OneClock, risks_of_events::deadlines_of_other_clocks),
     (Plant::KeepRoles, risks::instances_of_the_unlinked),
     (Plant::UnlinkTwice, risks::two_unlinks),
+    (Plant::SureApart, |plant| risks::unlinks_apart(1, plant)),
 ];
 
 /// Those that seeds find.

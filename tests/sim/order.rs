@@ -124,3 +124,41 @@ fn what_is_retained_in_total_order_can_be_cleared_at_once_and_reaches_those_who_
         bed.check_late_subscribers(1);
     }
 }
+
+/// Their publisher's user pays for them from then until they are kept, and after that as for others;
+/// nothing is left of that when they have ended.
+#[test]
+fn what_is_retained_in_total_order_is_charged_while_it_is_on_its_way() {
+    const MOST: u64 = 20;
+    let mut bed = Bed::new(1, Shape { travels: total(), ..Shape::default() });
+    (bed.limits.retained_events_max, bed.settings.limits[6]) = (MOST, MOST);
+    bed.start_all();
+    (0..3).for_each(|at| join(&mut bed, at));
+    let process = bed.ledger.opens[1].program.process;
+    let credit = |bed: &mut Bed| {
+        let granted = bed.machine(1).node.grant_credit(process, 1000, 1 << 20);
+        bed.machine(1).node.return_credit(process, granted);
+        u64::from(granted.events)
+    };
+    // One stopped member holds up all that is published.
+    bed.stop(2, HANG / 2);
+    for published in 0..MOST {
+        assert_eq!(credit(&mut bed), MOST - published, "as if they were kept already");
+        bed.publish(1, 0, 2, 5 * HANG);
+    }
+    assert!(bed.machine(1).cluster.retained_ids().is_empty(), "they are on their way");
+    assert_eq!(credit(&mut bed), 0);
+    bed.run(HANG);
+    assert_eq!(bed.machine(1).cluster.retained_ids().len() as u64, MOST);
+    assert_eq!(credit(&mut bed), 0, "they are kept");
+    bed.run(6 * HANG);
+    assert_eq!(credit(&mut bed), MOST, "they have ended");
+    // Those whose channel goes before them are paid for no more either.
+    (0..MOST).for_each(|_| _ = bed.publish(1, 0, 2, 1_000_000 * MS));
+    bed.unlink(bed.ledger.opens[0].program, name(0));
+    (0..3).for_each(|open| bed.close(open));
+    bed.settle();
+    assert_eq!(credit(&mut bed), MOST, "they are kept nowhere");
+    bed.check();
+    bed.check_leftovers();
+}

@@ -234,6 +234,51 @@ pub(crate) fn two_unlinks(plant: Option<Plant>) {
 }
 
 #[test]
+fn of_two_unlinks_one_that_others_went_on_without_is_not_told_as_done() {
+    (1..3).for_each(|ahead| unlinks_apart(ahead, None));
+}
+
+/// The sequencer dies when one of two nodes has heard that the unlink of the first of them is done,
+/// and that first one is stopped until the other has gone on alone. It cannot tell then whose
+/// unlink it was.
+pub(crate) fn unlinks_apart(ahead: usize, plant: Option<Plant>) {
+    let mut tried = 0;
+    for seed in 0..30 {
+        let mut bed = start(seed, 3, plant);
+        everywhere(&mut bed, 0);
+        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        let before = bed.answered.len();
+        bed.unlink(programs[1], name(0));
+        while ![1, 2].into_iter().any(|at| is_unlinked(&bed, at)) {
+            bed.run(MS / 20);
+        }
+        if is_unlinked(&bed, 3 - ahead) {
+            continue;
+        }
+        tried += 1;
+        // What is on its way to the other one is lost.
+        cut_off(&mut bed, 3 - ahead);
+        bed.crash(0, false);
+        heal(&mut bed);
+        bed.stop(1, 4 * HANG);
+        bed.unlink(programs[2], name(0));
+        bed.run(3 * HANG);
+        let other = if ahead == 1 { Ok(()) } else { Err(Error::NotExist) };
+        assert_eq!(last(&bed), other, "it goes on alone");
+        bed.settle();
+        let outcomes: Vec<_> = bed.answered[before..].iter().map(|a| a.outcome).collect();
+        assert_eq!(outcomes, [other, Err(Error::Timeout)], "seed {seed}");
+        bed.check();
+    }
+    assert!(tried > 5, "in {tried} runs one was ahead of the other");
+}
+
+fn is_unlinked(bed: &Bed, at: usize) -> bool {
+    let cluster = &bed.machines[at].as_ref().unwrap().cluster;
+    cluster.directory().linked(&name(0)).is_none()
+}
+
+#[test]
 fn an_unlink_beside_an_open_of_the_same_name_leaves_nothing() {
     for seed in 0..200 {
         let mut bed = start(seed, 3, None);

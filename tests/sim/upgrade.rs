@@ -2,7 +2,9 @@
 
 use crate::bed::{Bed, HANG, MS, Shape, name};
 use crate::order::total;
+use SaEvt::evt::cluster::{Travel, Travels};
 use SaEvt::evt::{Error, OpenFlags};
+use std::collections::BTreeMap;
 
 const ALL: OpenFlags = OpenFlags::all();
 
@@ -84,4 +86,94 @@ fn who_does_not_know_of_total_order_is_left_out_where_it_is_used() {
         bed.open(program, name(0), OpenFlags::PUBLISHER, Some(Err(Error::NotExist)));
         bed.run(50 * MS);
     }
+}
+
+#[test]
+fn what_is_on_its_way_in_total_order_comes_to_its_end_when_an_old_member_is_taken_in() {
+    for old in 0..3 {
+        (0..12).for_each(|step| old_member_meanwhile(old, step));
+    }
+}
+
+/// The last channel in total order goes while its events wait for room, and with it what kept the
+/// old member out.
+fn old_member_meanwhile(old: usize, step: u64) {
+    let shape = Shape { travels: total(), peer_queue: 4000, ..Shape::default() };
+    let mut bed = Bed::new(step, shape);
+    let others: Vec<usize> = (0..3).filter(|at| *at != old).collect();
+    others.iter().for_each(|at| bed.start(*at));
+    bed.run(2 * HANG);
+    let program = bed.connect(others[1]);
+    bed.open(program, name(0), ALL, None);
+    bed.run(50 * MS);
+    bed.subscribe(0, None);
+    bed.old = vec![old];
+    bed.start(old);
+    bed.run(4 * HANG);
+    for _ in 0..300 {
+        bed.publish(0, 0, 2, 1_000_000 * MS);
+    }
+    bed.run(step * MS / 2);
+    bed.unlink(program, name(0));
+    bed.close(0);
+    bed.settle();
+    bed.check();
+    bed.check_leftovers();
+}
+
+#[test]
+fn what_is_on_its_way_in_total_order_reaches_those_whose_channel_is_in_none_any_more() {
+    for old in 0..4 {
+        (0..20).for_each(|step| met_meanwhile(old, step));
+    }
+}
+
+/// Two channels of one name meet, of which one is in total order and has events on their way. So
+/// neither is from then on; when another channel has gone too the old member is taken in.
+fn met_meanwhile(old: usize, step: u64) {
+    let mut bed = Bed::new(step, Shape { members: 4, peer_queue: 4000, ..Shape::default() });
+    let others: Vec<usize> = (0..4).filter(|at| *at != old).collect();
+    bed.net.split(BTreeMap::from([(others[2] as u32 + 1, 1)]));
+    bed.settings.travels = Travels { some: vec![plain(0)], ..total() };
+    bed.start(others[2]);
+    bed.settings.travels = total();
+    others[..2].iter().for_each(|at| bed.start(*at));
+    bed.run(2 * HANG);
+    for at in &others {
+        let program = bed.connect(*at);
+        bed.open(program, name(0), ALL, None);
+        bed.run(50 * MS);
+        bed.subscribe(bed.ledger.opens.len() - 1, None);
+    }
+    let apart = bed.ledger.opens[2].program;
+    bed.open(apart, name(1), ALL, None);
+    bed.old = vec![old];
+    bed.start(old);
+    bed.run(2 * HANG);
+    assert!(is_ordered(&bed, others[0], 0) && !is_ordered(&bed, others[2], 0));
+    bed.net.heal();
+    bed.faults += 1;
+    let mut met_at = None;
+    while met_at.is_none_or(|at| bed.now < at + step * MS) {
+        // What has been given is soon retained no more.
+        (0..2).for_each(|open| _ = bed.publish(open, 0, 2, 30 * MS));
+        bed.run(MS / 10);
+        met_at = met_at.or((!is_ordered(&bed, others[0], 0)).then_some(bed.now));
+        assert!(bed.now < 100 * HANG, "it meets one that is not");
+    }
+    bed.unlink(apart, name(1));
+    bed.close(3);
+    for _ in 0..100 {
+        (0..3).for_each(|open| _ = bed.publish(open, 0, 2, 30 * MS));
+        bed.run(MS / 10);
+    }
+    bed.settle();
+    // There was no one sequence any more.
+    bed.ledger.opens.iter_mut().for_each(|open| open.ordered = false);
+    bed.check();
+}
+
+/// The events of this channel are in no total order.
+fn plain(number: usize) -> (Vec<u8>, Travel) {
+    (name(number).octets().to_vec(), Travel::default())
 }

@@ -78,7 +78,7 @@ impl Cluster {
             if let Some(ahead) = ahead.map(|report| report.suffix.clone()) {
                 // This node is behind in its own group: then it is so no more.
                 self.apply_missing(&ahead, world);
-                let report = self.report(self.promised);
+                let report = self.report(self.promised, self.own);
                 if let Some(proposal) = self.proposal.as_mut() {
                     proposal.reports.insert(self.own, report);
                 }
@@ -120,7 +120,8 @@ impl Cluster {
         let union = self.unite(&proposal, groups, version);
         let mut told = proposal.reports.values().flat_map(|report| report.have.keys());
         let in_order = union.directory.has_ordered() || told.any(|owner| owner.is_in_order());
-        let plan = self.plan(&proposal, in_order);
+        // Members of version 1 would not understand it. What is on its way each ends by itself.
+        let plan = self.plan(&proposal, in_order && version >= 2);
         let serving = proposal.reports.values().any(|report| report.serving);
         let serve = serving || self.may_serve(proposal.members.len(), world.now);
         self.sequenced += 1;
@@ -161,7 +162,7 @@ impl Cluster {
     }
 
     fn unite(&self, proposal: &Proposal, groups: &[Group], version: u16) -> Union {
-        let own = self.state();
+        let own = self.state(self.own);
         let state = |group: &Group| {
             if group.members.contains(&self.own) {
                 Some(&own)
@@ -189,7 +190,10 @@ impl Cluster {
         let removed = if keep_all {
             Vec::new()
         } else {
-            removed(&directory, &proposal.states.values().chain([&own]).collect::<Vec<_>>())
+            let states: Vec<_> = proposal.states.values().chain([&own]).collect();
+            let mut removed = removed(&directory, &states);
+            removed.retain(|place| place.version() <= version);
+            removed
         };
         Union { directory, same, counted, removed }
     }
@@ -204,7 +208,9 @@ impl Cluster {
         let reports = &proposal.reports;
         let owners: BTreeSet<Life> =
             reports.values().flat_map(|report| report.have.keys().copied()).collect();
-        for owner in owners.into_iter().filter(|owner| !proposal.members.contains(owner)) {
+        let counted = |owner: &Life| in_order || !owner.is_in_order();
+        let gone = |owner: &Life| counted(owner) && !proposal.members.contains(owner);
+        for owner in owners.into_iter().filter(gone) {
             let have = |report: &Report| report.have.get(&owner).copied().unwrap_or(0);
             let most = reports.values().map(have).max().unwrap_or(0);
             let holder = reports.iter().find(|(_, report)| have(report) == most);

@@ -27,7 +27,10 @@ impl Cluster {
 
     pub(super) fn install(&mut self, install: Install, world: &mut World<'_>) {
         let prior = self.view.as_ref().map(|view| view.id);
+        // What was published before is as its channel was.
+        self.publish_outward(world);
         self.apply_missing(&install.missing, world);
+        self.lose_left_out(&install, world);
         if install.void {
             self.forget_leftovers(world);
         }
@@ -37,9 +40,10 @@ impl Cluster {
         if install.version < 2 {
             self.directory.set_ordered(|_| false);
         }
-        self.carry_over(&install.priors, install.base, world);
+        self.carry_over(&install.priors, (install.view.leader, install.base), world);
         self.reconcile(world);
-        if prior.is_some() && install.priors.values().any(|other| Some(*other) != prior) {
+        let apart = prior.is_some() && install.priors.values().any(|other| Some(*other) != prior);
+        if apart {
             self.lose_on_unlinked(world);
         }
         for place in &install.removed {
@@ -78,10 +82,19 @@ impl Cluster {
         self.end_flows(&install.priors, prior, world);
         self.published = world.node.published();
         self.note_all_roles(world);
-        self.ask_again(world);
+        self.ask_again(apart, world);
         self.retry = true;
         self.consider_serving(world.now);
         self.release_all(world);
+    }
+
+    /// A sequencer that does not know of total order brings a mark in place of events in it, which
+    /// others perhaps have had.
+    fn lose_left_out(&self, install: &Install, world: &mut World<'_>) {
+        let left_out = install.missing.iter().any(|ordered| ordered.op.is_mark());
+        if left_out && self.version_of(install.view.leader) < 2 {
+            self.lose_on(self.directory.entries().keys().copied().collect(), world);
+        }
     }
 
     /// Members that there is a session with are gone on without. If they do not come back, because

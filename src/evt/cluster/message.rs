@@ -56,7 +56,7 @@ impl Place {
     pub(super) const FIRST_IN_ORDER: Self =
         Self { owner: Life { member: Life::IN_ORDER, start: 0 }, number: 0 };
 
-    const fn version(&self) -> u16 {
+    pub(super) const fn version(&self) -> u16 {
         self.owner.version()
     }
 }
@@ -132,6 +132,11 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it does something once only: for whoever comes next there is nothing to remove.
+    pub(super) const fn removes(&self) -> bool {
+        matches!(self, Self::Unlink { .. } | Self::Clear { .. })
+    }
+
     /// The first version of the messages that has it.
     #[must_use]
     pub const fn version(&self) -> u16 {
@@ -139,19 +144,6 @@ impl Op {
             Self::Publish { .. } | Self::Open { ordered: true, .. } => 2,
             Self::Clear { place, .. } => place.version(),
             _ => 1,
-        }
-    }
-
-    /// What comes nearest to it in version 1, where there is nobody any more whom it concerns.
-    pub(super) fn plain(&self) -> Self {
-        match self {
-            Self::Publish { .. } | Self::Clear { .. } if self.version() > 1 => {
-                Self::Roles { incarnation: Incarnation(0), roles: Roles::empty() }
-            }
-            Self::Open { name, create, roles, .. } => {
-                Self::Open { name: *name, create: *create, roles: *roles, ordered: false }
-            }
-            other => other.clone(),
         }
     }
 }

@@ -431,6 +431,7 @@ impl Cluster {
         self.publish_outward(world);
         self.settle_roles(world);
         self.ask_in_order(world);
+        self.settle_loose(world);
         self.flush_operations(world);
         self.answer_stable(world);
         self.give_due(world);
@@ -438,6 +439,9 @@ impl Cluster {
         self.flush_operations(world);
         self.answer_stable(world);
         self.give_due(world);
+        if std::mem::take(&mut self.orders.freed) {
+            self.release_all(world);
+        }
         self.answer_probes();
         self.fill_streams(world);
         self.settle_pressure(world);

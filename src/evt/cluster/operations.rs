@@ -40,6 +40,8 @@ pub(super) struct Pending {
     gives_up: Option<Time>,
     /// The operation it rests on, once it is applied, and what to answer when that is everywhere.
     done: Option<(u64, Outcome)>,
+    /// Others have gone on without this node since it was asked for, and may have applied it.
+    apart: bool,
 }
 
 impl Pending {
@@ -75,7 +77,8 @@ impl Cluster {
         let request = self.requested;
         let own_time = !matches!(local, Local::Open { .. });
         let gives_up = own_time.then(|| world.now.after(self.settings.request_timeout));
-        let pending = Pending { request, op: op.clone(), local, ticket, gives_up, done: None };
+        let (done, apart) = (None, false);
+        let pending = Pending { request, op: op.clone(), local, ticket, gives_up, done, apart };
         self.pending.push_back(pending);
         self.submit(request, op, world);
     }
@@ -97,12 +100,20 @@ impl Cluster {
 
     /// In a new view: what was applied rests on the view, what was not is asked for again. A
     /// channel to be created gets another number: the old one may live on beyond a split.
-    pub(super) fn ask_again(&mut self, world: &mut World<'_>) {
+    ///
+    /// `apart`: members meet that were not all in one view before. What had been removed here and
+    /// was not known everywhere may have been removed by others too, who were told so.
+    pub(super) fn ask_again(&mut self, apart: bool, world: &mut World<'_>) {
         let base = self.applied;
+        let apart = apart && !self.settings.has(Plant::SureApart);
         let mut again = Vec::new();
         for pending in &mut self.pending {
-            if let Some((number, _)) = &mut pending.done {
+            pending.apart |= apart;
+            if let Some((number, outcome)) = &mut pending.done {
                 *number = base;
+                if apart && outcome.is_ok() && pending.op.removes() {
+                    *outcome = Err(Error::Timeout);
+                }
                 continue;
             }
             if let Op::Open { name, create: Some(create), .. } = &mut pending.op
@@ -201,9 +212,10 @@ impl Cluster {
     pub(super) fn note_wanted(&mut self, key: Incarnation, world: &mut World<'_>) {
         let Some((_, entry)) = self.directory.find(key) else { return };
         let wanted = entry.is_wanted_by_others(self.own.member);
+        let ordered = entry.ordered || self.orders.is_loose(key);
         for life in entry.lives.keys() {
-            world.node.set_remote(*life, wanted || entry.ordered);
-            world.node.set_ordered(*life, entry.ordered);
+            world.node.set_remote(*life, wanted || ordered);
+            world.node.set_ordered(*life, ordered);
         }
         self.note_patient(key, world);
     }
@@ -223,18 +235,22 @@ impl Cluster {
         let asked = self.pending.iter().position(|pending| pending.request == ordered.request);
         let Some(at) = asked else { return };
         let twice = self.settings.has(Plant::UnlinkTwice);
-        let outcome = match (self.pending[at].local, effect) {
+        let Pending { local, apart, .. } = self.pending[at];
+        // Perhaps it was this very request that has removed it elsewhere.
+        let missing = if apart { Error::Timeout } else { Error::NotExist };
+        let outcome = match (local, effect) {
             (Local::Answer, Effect::Missing) if twice => Ok(None),
+            (Local::Answer, Effect::Missing) => Err(missing),
             (_, Effect::Missing) => Err(Error::NotExist),
             (_, Effect::Full) => Err(Error::NoResources),
             (
                 Local::Open { process, library, instance, flags },
                 Effect::Opened { incarnation, .. },
             ) => self.open_here(process, library, instance, (incarnation, flags), world),
-            (_, Effect::Clear) if !cleared => Err(Error::NotExist),
+            (_, Effect::Clear) if !cleared => Err(missing),
             _ => Ok(None),
         };
-        if matches!(self.pending[at].local, Local::Silent) {
+        if matches!(local, Local::Silent) {
             self.pending.remove(at);
         } else {
             self.pending[at].done = Some((ordered.number, outcome));

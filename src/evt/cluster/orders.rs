@@ -29,6 +29,17 @@ struct Batch {
     lacking: BTreeSet<Life>,
 }
 
+impl Batch {
+    /// Nobody is charged any more for what is on its way in it.
+    fn discharge(&self, world: &mut World<'_>) {
+        for (item, user) in self.items.iter().zip(&self.users) {
+            if item.place.is_some() {
+                world.node.discharge(*user, &item.record);
+            }
+        }
+    }
+}
+
 /// Events that have been applied and not been given to subscribers.
 #[derive(Debug)]
 struct Due {
@@ -37,6 +48,8 @@ struct Due {
     origin: Life,
     request: u64,
     items: Vec<Item>,
+    /// Some of them are on channels that are in total order no more.
+    loose: bool,
 }
 
 /// Events in total order that are on their way.
@@ -53,6 +66,11 @@ pub(super) struct Orders {
     given: BTreeMap<Life, u64>,
     /// Retained events of this node so far.
     retained: u64,
+    /// Channels that are in total order no more and on which events of this node are on their way
+    /// in it. What is published on them meanwhile goes the same way, behind those.
+    loose: BTreeSet<Incarnation>,
+    /// Something has been given that events of others may have waited for.
+    pub(super) freed: bool,
     /// Whether some of this node have been given since that was looked at.
     pub(super) taken: bool,
 }
@@ -72,6 +90,11 @@ impl Orders {
     /// Channels of which something of this node is on its way.
     pub(super) fn in_flight(&self) -> impl Iterator<Item = Incarnation> {
         self.out.iter().flat_map(|batch| batch.items.iter().map(|item| item.incarnation))
+    }
+
+    /// Whether what is published on a channel that is in total order no more has to go that way.
+    pub(super) fn is_loose(&self, incarnation: Incarnation) -> bool {
+        self.loose.contains(&incarnation)
     }
 
     /// Whether an event is on its way.
@@ -119,7 +142,8 @@ impl Cluster {
         let bound = self.settings.peer_queue_bytes_max;
         let retained = record.retention > Span::ZERO;
         let fits = self.orders.out_bytes + record.bytes() <= bound || self.orders.out.is_empty();
-        // What is retained must not end for want of room here; it is bounded as such.
+        // What is retained must not end for want of room here: its user is charged for it already.
+        debug_assert_eq!(retained, event.charged, "charged from its publication on");
         if !retained && !fits {
             return false;
         }
@@ -159,6 +183,9 @@ impl Cluster {
     /// on its way.
     pub(super) fn ask_in_order(&mut self, world: &mut World<'_>) {
         let Some(view) = self.view.as_ref().filter(|_| !self.frozen) else { return };
+        if view.version < 2 {
+            return self.end_order(world);
+        }
         let part = self.settings.peer_queue_bytes_max / view.members.len().max(1) as u64;
         loop {
             let Orders { out, asked, .. } = &self.orders;
@@ -173,6 +200,26 @@ impl Cluster {
         }
     }
 
+    /// In a view of version 1, which has no total order: no channel is in it any more, and what
+    /// nobody has applied goes the way that events go on others, behind what has been.
+    fn end_order(&mut self, world: &mut World<'_>) {
+        while self.orders.asked == 0 {
+            let Some(batch) = self.orders.out.pop_front() else { return };
+            self.orders.out_bytes -= batch.bytes;
+            self.orders.taken = true;
+            batch.discharge(world);
+            for (item, user) in batch.items.into_iter().zip(batch.users) {
+                let Item { incarnation, deadline, record, .. } = item;
+                for primary in self.primaries(incarnation, world) {
+                    let times = (deadline, world.now);
+                    let World { node, windows, .. } = world;
+                    node.deliver_own(primary, &record, times, Some(user), *windows);
+                }
+                self.send_out(incarnation, Some(record), deadline, world);
+            }
+        }
+    }
+
     /// Events have been applied.
     pub(super) fn note_due(&mut self, ordered: &Ordered, world: &mut World<'_>) {
         let Op::Publish { items } = &ordered.op else { return };
@@ -184,7 +231,7 @@ impl Cluster {
             }
         }
         let Ordered { number, origin, request, .. } = *ordered;
-        let mut items = items.clone();
+        let (mut items, loose) = (items.clone(), self.are_loose(items));
         if self.waits_for_past(origin) && self.orders.due_bytes > self.settings.peer_queue_bytes_max
         {
             let (kept, dropped): (Vec<Item>, Vec<Item>) =
@@ -193,9 +240,34 @@ impl Cluster {
             self.lose_on(dropped.iter().map(|item| item.incarnation).collect(), world);
         }
         self.orders.due_bytes += bytes(&items);
-        self.orders.due.push_back(Due { number, origin, request, items });
+        self.orders.due.push_back(Due { number, origin, request, items, loose });
         if self.settings.has(Plant::GiveEarly) {
             self.give_due(world);
+        }
+    }
+
+    /// Whether some events are on channels that are in total order no more.
+    fn are_loose(&self, items: &[Item]) -> bool {
+        let mut entries = items.iter().filter_map(|item| self.directory.find(item.incarnation));
+        entries.any(|(_, entry)| !entry.ordered)
+    }
+
+    /// Whether what a peer sends has to wait, since it was published after what is still to be
+    /// given here. That is soon: the peer has given it. While others are to bring something that is
+    /// older nothing waits, or they could wait for each other.
+    pub(super) fn has_loose_due(&self, peer: Option<Life>) -> bool {
+        let mut due = self.orders.due.iter();
+        due.any(|due| due.loose && Some(due.origin) == peer)
+            && !self.expected.iter().any(|owner| owner.is_in_order())
+    }
+
+    /// Everything of this node has been given: what is published on channels that are in total
+    /// order no more goes as on any other.
+    pub(super) fn settle_loose(&mut self, world: &mut World<'_>) {
+        if self.orders.out.is_empty() {
+            for channel in std::mem::take(&mut self.orders.loose) {
+                self.note_wanted(channel, world);
+            }
         }
     }
 
@@ -213,8 +285,10 @@ impl Cluster {
             }
             let Some(due) = self.orders.due.pop_front() else { return };
             self.orders.due_bytes -= bytes(&due.items);
+            self.orders.freed |= due.loose;
             self.retry = true;
             let own = self.take_own(&due);
+            own.iter().for_each(|batch| batch.discharge(world));
             let given = self.orders.given.entry(due.origin).or_default();
             if *given >= due.request {
                 continue;
@@ -266,19 +340,23 @@ impl Cluster {
     }
 
     /// A view begins: what is everywhere is given as far as nothing older is to come; the rest
-    /// stays if its publisher's node has it in the same place.
+    /// stays if its publisher's node has it in the same place. That node does not where its place
+    /// could not be said to it, since the sequencer does not know of total order.
     pub(super) fn carry_over(
         &mut self,
         priors: &BTreeMap<Life, ViewId>,
-        base: u64,
+        (leader, base): (Life, u64),
         world: &mut World<'_>,
     ) {
         self.give_due(world);
         let prior = self.view.as_ref().map(|view| view.id).or(self.resumed);
         let mut lost = BTreeSet::new();
         let keep_all = self.settings.has(Plant::KeepForeign);
+        let said = self.version_of(leader) >= 2;
         for mut due in std::mem::take(&mut self.orders.due) {
-            if keep_all || priors.get(&due.origin).copied() == prior {
+            let had = due.origin == self.own || due.number <= self.stable || said;
+            due.loose = self.are_loose(&due.items);
+            if keep_all || (had && priors.get(&due.origin).copied() == prior) {
                 due.number = if due.number <= self.stable { 0 } else { base };
                 self.orders.due.push_back(due);
             } else {
@@ -287,6 +365,9 @@ impl Cluster {
             }
         }
         self.lose_on(lost.into_iter().collect(), world);
+        let entries = self.orders.in_flight().filter_map(|channel| self.directory.find(channel));
+        let loose = entries.filter(|(_, entry)| !entry.ordered);
+        self.orders.loose = loose.flat_map(|(_, entry)| entry.lives.keys().copied()).collect();
         let twice = self.settings.has(Plant::AskTwice);
         let out = self.orders.out.iter();
         self.orders.asked = out.take_while(|batch| batch.applied && !twice).count();

@@ -159,4 +159,6 @@ pub enum Plant {
     KeepStart,
     /// An unlink without effect is told as done.
     UnlinkTwice,
+    /// What was removed here while others went on without this node is told as removed here.
+    SureApart,
 }

@@ -34,7 +34,7 @@ impl Cluster {
             applied: self.applied,
             suffix: self.suffix.iter().cloned().collect(),
             starts: self.starts.clone(),
-            state: self.state(),
+            state: self.state(self.own),
             held: self.retained.held().clone(),
         })
     }

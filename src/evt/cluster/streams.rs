@@ -4,7 +4,7 @@ use super::directory::Roles;
 use super::message::{Body, Item, Packet, PeerKey, Place, Stream, ViewId};
 use super::peer::{Held, Outflow, Peer, Task};
 use super::{Cluster, Plant, World};
-use crate::evt::node::Outward;
+use crate::evt::node::{EventRecord, Outward};
 use crate::evt::{EventId, Incarnation, Span, Time};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -34,18 +34,36 @@ impl Cluster {
 
     fn publish(&mut self, event: Outward, world: &mut World<'_>) {
         let incarnation = event.incarnation;
-        let ordered = self.directory.find(incarnation).is_some_and(|(_, entry)| entry.ordered);
+        let ordered = self.orders.is_loose(incarnation)
+            || self.directory.find(incarnation).is_some_and(|(_, entry)| entry.ordered);
         if ordered && self.publish_in_order(&event) {
             return;
+        }
+        if let (Some(record), true) = (&event.record, event.charged) {
+            // Its channel has gone meanwhile.
+            world.node.discharge(event.user, record);
         }
         if ordered {
             // Without room it is lost for everybody.
             self.lose_on(vec![incarnation], world);
         }
+        let record = event.record.filter(|_| !ordered);
+        self.send_out(incarnation, record, event.deadline, world);
+    }
+
+    /// Sends an event that programs here have had to the others that want it; none: it is lost for
+    /// them.
+    pub(super) fn send_out(
+        &mut self,
+        incarnation: Incarnation,
+        record: Option<Rc<EventRecord>>,
+        deadline: Time,
+        world: &World<'_>,
+    ) {
         let Some((_, entry)) = self.directory.find(incarnation) else { return };
         let takes =
             |peer: &Peer| peer.life.is_some_and(|life| entry.has(life.member, Roles::SUBSCRIBER));
-        let Some(record) = event.record.filter(|_| !ordered) else {
+        let Some(record) = record else {
             let takers = self.peers.values_mut().filter(|peer| peer.flow.streaming && takes(peer));
             takers.for_each(|peer| {
                 peer.flow.lost.insert(incarnation);
@@ -57,7 +75,7 @@ impl Cluster {
         let place = stays.then(|| self.retained.number(self.own, incarnation, record.id));
         let upto = self.retained.have_of(self.own);
         let position = self.position();
-        let item = Item { incarnation, place, deadline: event.deadline, record };
+        let item = Item { incarnation, place, deadline, record };
         let nobody = BTreeSet::new();
         let patient = if self.settings.has(Plant::DropPatient) { &nobody } else { &self.patient };
         let all = place.is_some() || self.settings.has(Plant::SendAll);
@@ -177,8 +195,9 @@ impl Cluster {
     fn release(&mut self, key: PeerKey, world: &mut World<'_>) {
         loop {
             let Some(peer) = self.peers.get(&key) else { return };
-            let ready = peer.held.front().is_some_and(|held| self.is_as_far(held.0, held.1));
-            if !ready {
+            let Some((view, applied, stream)) = peer.held.front() else { return };
+            let items = matches!(stream, Stream::Items(_) | Stream::Burst(_));
+            if !self.is_as_far(*view, *applied) || (items && self.has_loose_due(peer.life)) {
                 return;
             }
             let Some(peer) = self.peers.get_mut(&key) else { return };

@@ -1,9 +1,10 @@
 //! Who belongs together: proposing a view, and what members say to that.
 
-use super::message::{Body, Life, Ordered, PeerKey, Report, State, ViewId};
+use super::directory::Roles;
+use super::message::{Body, Life, Op, Ordered, PeerKey, Report, State, ViewId};
 use super::peer::Peer;
 use super::{Cluster, Plant, World};
-use crate::evt::Time;
+use crate::evt::{Incarnation, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A view on its way, at the member that proposes it.
@@ -101,7 +102,7 @@ impl Cluster {
         for life in members.iter().filter(|life| **life != own) {
             self.push_to(*life, Body::Propose(view));
         }
-        let reports = BTreeMap::from([(self.own, self.report(view))]);
+        let reports = BTreeMap::from([(self.own, self.report(view, self.own))]);
         self.proposal = Some(Proposal {
             view,
             since: world.now,
@@ -127,8 +128,9 @@ impl Cluster {
         }
     }
 
-    pub(super) fn report(&self, view: ViewId) -> Report {
-        let concerns = self.uses_order();
+    /// What this node says of itself to the one that proposes a view.
+    pub(super) fn report(&self, view: ViewId, to: Life) -> Report {
+        let concerns = self.says_order(to);
         let said = |ordered: &Ordered| match ordered {
             ordered if concerns => ordered.clone(),
             Ordered { op, .. } => Ordered { op: op.plain(), ..*ordered },
@@ -141,32 +143,39 @@ impl Cluster {
             serving: self.serving,
             applied: self.applied,
             suffix: self.suffix.iter().map(said).collect(),
-            have: self.said_have(),
+            have: self.said_have(concerns),
         }
     }
 
-    /// Whether there is anything in total order here. If not, nothing is said of what was.
-    fn uses_order(&self) -> bool {
-        self.directory.has_ordered()
+    /// Whether a member is told of what is in total order. Where there is nothing of that here,
+    /// nothing is said of what was; one that does not know of it would understand nothing at all.
+    fn says_order(&self, to: Life) -> bool {
+        let uses = self.directory.has_ordered()
             || self.retained.holds_in_order()
-            || self.orders.unfinished() > 0
+            || self.orders.unfinished() > 0;
+        uses && self.version_of(to) >= 2
+    }
+
+    /// The version of the messages that a member speaks.
+    pub(super) fn version_of(&self, life: Life) -> u16 {
+        self.versions.get(&life.member).copied().unwrap_or(self.settings.version)
     }
 
     /// How far this node has the retained events of each life, for others.
-    fn said_have(&self) -> BTreeMap<Life, u64> {
-        let uses = self.uses_order();
+    fn said_have(&self, uses: bool) -> BTreeMap<Life, u64> {
         let mut have = self.retained.have().clone();
         have.retain(|owner, _| uses || !owner.is_in_order());
         have
     }
 
-    /// Everything this node knows.
-    pub(super) fn state(&self) -> State {
+    /// Everything this node knows, for a member.
+    pub(super) fn state(&self, to: Life) -> State {
         let held = self.retained.held().iter();
-        let (ahead, uses) = (self.retained.ahead().iter(), self.uses_order());
+        let (ahead, uses) = (self.retained.ahead().iter(), self.says_order(to));
+        let held = held.filter(|(place, _)| uses || !place.owner.is_in_order());
         State {
             directory: self.directory.clone(),
-            have: self.said_have(),
+            have: self.said_have(uses),
             live: held.map(|(place, (incarnation, _))| (*place, *incarnation)).collect(),
             ahead: ahead.filter(|place| uses || !place.owner.is_in_order()).copied().collect(),
         }
@@ -182,7 +191,7 @@ impl Cluster {
             self.promised = view;
             self.frozen = true;
             self.proposal = None;
-            Body::Report(Box::new(self.report(view)))
+            Body::Report(Box::new(self.report(view, view.leader)))
         } else {
             Body::Refuse { epoch }
         };
@@ -209,7 +218,7 @@ impl Cluster {
         if view != self.promised {
             return;
         }
-        let state = Box::new(self.state());
+        let state = Box::new(self.state(view.leader));
         if let Some(peer) = self.peers.get_mut(&from) {
             peer.push(Body::State(view, state));
         }
@@ -226,6 +235,27 @@ impl Cluster {
         if proposal.view == view && proposal.fetching.contains(&life) {
             proposal.states.insert(life, state);
             self.combine(world);
+        }
+    }
+}
+
+impl Op {
+    /// Does nothing: no channel has this number.
+    const MARK: Self = Self::Roles { incarnation: Incarnation(0), roles: Roles::empty() };
+
+    /// Whether it stands in the place of one that was not to be said in version 1.
+    pub(super) fn is_mark(&self) -> bool {
+        *self == Self::MARK
+    }
+
+    /// What comes nearest to it in version 1, where there is nobody any more whom it concerns.
+    pub(super) fn plain(&self) -> Self {
+        match self {
+            Self::Publish { .. } | Self::Clear { .. } if self.version() > 1 => Self::MARK,
+            Self::Open { name, create, roles, .. } => {
+                Self::Open { name: *name, create: *create, roles: *roles, ordered: false }
+            }
+            other => other.clone(),
         }
     }
 }

@@ -158,7 +158,7 @@ impl Node {
             let deadline = now.after(publication.retention);
             let mut passage = Passage { publication, deadline, now, fetched: None, record: None };
             let record = passage.record(&mut self.spares, windows);
-            self.go_out(source, record, deadline);
+            self.go_round(source, record, deadline);
             return Ok(Cost { matches, enqueues: 0, waits: 0 });
         }
         let outward = self.goes_out(source, retained);
@@ -273,11 +273,12 @@ impl Node {
         let ordered = self.channels[source.channel].ordered;
         let matches = self.find_takers(source.channel, attributes);
         if let Some(record) = &new {
+            if ordered {
+                self.go_round(source, new, deadline);
+                return Ok(Cost { matches, ..Cost::default() });
+            }
             if self.clustered {
                 self.go_out(source, new.clone(), deadline);
-            }
-            if ordered {
-                return Ok(Cost { matches, ..Cost::default() });
             }
             self.retain(source, Rc::clone(record), deadline);
         }

@@ -24,6 +24,8 @@ pub struct Outward {
     pub deadline: Time,
     /// The user who published it.
     pub user: u32,
+    /// The user is charged for it, as it will be retained: until [`Node::discharge`].
+    pub charged: bool,
 }
 
 /// What a node in a cluster gathers for the others until it is taken.
@@ -103,7 +105,33 @@ impl Node {
         let incarnation = self.channels[source.channel].incarnation;
         let user = source.user;
         self.gathered.unseen += record.as_ref().map_or(0, |record| record.bytes());
-        self.gathered.outward.push(Outward { incarnation, record, deadline, user });
+        let charged = false;
+        self.gathered.outward.push(Outward { incarnation, record, deadline, user, charged });
+    }
+
+    /// Notes a publication on a channel in total order, which comes back by [`Node::deliver_own`].
+    /// If it is to be retained its user is charged from now on.
+    pub(super) fn go_round(
+        &mut self,
+        source: Source,
+        record: Option<Rc<EventRecord>>,
+        deadline: Time,
+    ) {
+        let retained = record.as_ref().filter(|record| record.retention > Span::ZERO);
+        let charged = retained.map(|record| record.bytes());
+        if let Some(bytes) = charged {
+            self.ledger.charge(Some(source.user), bytes);
+        }
+        self.go_out(source, record, deadline);
+        if let Some(last) = self.gathered.outward.last_mut() {
+            last.charged = charged.is_some();
+        }
+    }
+
+    /// A publication that its user is charged for is on its way no more: what becomes of it now is
+    /// charged by itself.
+    pub fn discharge(&mut self, user: u32, record: &EventRecord) {
+        self.ledger.release(Some(user), record.bytes());
     }
 
     /// Says whether programs on other nodes subscribe to a channel. Unknown: ignored.
