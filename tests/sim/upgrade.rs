@@ -3,7 +3,7 @@
 use crate::bed::{Bed, HANG, MS, Shape, name};
 use crate::order::total;
 use SaEvt::evt::cluster::{Travel, Travels};
-use SaEvt::evt::{Error, OpenFlags};
+use SaEvt::evt::{Error, NamePattern, OpenFlags};
 use std::collections::BTreeMap;
 
 const ALL: OpenFlags = OpenFlags::all();
@@ -174,6 +174,6 @@ fn met_meanwhile(old: usize, step: u64) {
 }
 
 /// The events of this channel are in no total order.
-fn plain(number: usize) -> (Vec<u8>, Travel) {
-    (name(number).octets().to_vec(), Travel::default())
+fn plain(number: usize) -> (NamePattern, Travel) {
+    (NamePattern::new(&format!("safChnl=c{number}")), Travel::default())
 }
