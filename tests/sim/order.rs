@@ -125,8 +125,8 @@ fn what_is_retained_in_total_order_can_be_cleared_at_once_and_reaches_those_who_
     }
 }
 
-/// Their publisher's user pays for them from then until they are kept, and after that as for others;
-/// nothing is left of that when they have ended.
+/// Their publisher's user pays for them from then until they are kept, and after that as for
+/// others; nothing is left of that when they have ended.
 #[test]
 fn what_is_retained_in_total_order_is_charged_while_it_is_on_its_way() {
     const MOST: u64 = 20;

@@ -2,9 +2,11 @@
 
 use crate::bed::{Bed, HANG, MS, Shape, name};
 use crate::ledger::LIBRARY;
+use crate::order::total;
 use SaEvt::evt::cluster::{Plant, Roles};
 use SaEvt::evt::node::Target;
 use SaEvt::evt::{Error, Filter, FilterKind, Filters, InstanceNo, OpenFlags, SubscriptionNo};
+use SaEvt::transport::sim::Behaviour;
 use std::collections::BTreeMap;
 
 const ALL: OpenFlags = OpenFlags::all();
@@ -268,4 +270,32 @@ fn who_always_has_something_to_say_is_not_taken_for_dead() {
     }
     let after: Vec<_> = (0..3).map(|at| view(&mut bed, at)).collect();
     assert_eq!(before, after);
+}
+
+/// An engine carries little, and they report all that is on its way in total order: the pieces of
+/// that say that the sender is there, and the view waits for them.
+#[test]
+fn members_that_have_more_to_report_than_fits_into_the_time_of_a_hang_come_together() {
+    let behaviour = Behaviour { room: 4, message_bytes_max: 64, ..Shape::default().behaviour };
+    let behaviour = Behaviour { delay_max: 8 * MS, ..behaviour };
+    for seed in 0..10 {
+        let shape = Shape { behaviour, travels: total(), ..Shape::default() };
+        let mut bed = Bed::new(seed, shape);
+        bed.start_all();
+        for at in 0..3 {
+            let program = bed.connect(at);
+            bed.open(program, name(0), ALL, None);
+            bed.run(HANG);
+        }
+        // What two of them have is not known to the third.
+        bed.stop(2, HANG / 2);
+        (0..500).for_each(|_| _ = bed.publish(0, 0, 2, 0));
+        bed.run(HANG / 3);
+        bed.net.split(BTreeMap::from([(3, 1)]));
+        bed.run(HANG / 3);
+        bed.net.heal();
+        bed.faults += 2;
+        bed.settle();
+        bed.check();
+    }
 }

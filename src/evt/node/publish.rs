@@ -244,9 +244,10 @@ impl Node {
 
     /// Takes a record that an earlier start took and perhaps did not finish. Its retention is
     /// repeated, once for an id, without credit and as far as the bounds leave room. One that is
-    /// retained only now was shown to nobody, so it is delivered in its place, which on a channel in
-    /// total order the cluster finds ([`Node::deliver_own`]); of others the lost-event is due for every instance that matches. It is due for those on the channel that
-    /// come back later, too. Goes to `batch` takers at once, as [`Node::publish`] does.
+    /// retained only now was shown to nobody, so it is delivered in its place, which on a channel
+    /// in total order the cluster finds ([`Node::deliver_own`]); of others the lost-event is due
+    /// for every instance that matches. It is due for those on the channel that come back later,
+    /// too. Goes to `batch` takers at once, as [`Node::publish`] does.
     ///
     /// - [`Fault::Malformed`], [`Fault::TooBig`], [`Fault::Withheld`]: nothing happened.
     pub fn publish_again(
