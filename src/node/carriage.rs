@@ -100,7 +100,7 @@ impl Carriage {
             Arrival::Message { from, bytes } if Some(from) != own => {
                 let whole = self.arriving.entry(from).or_default().add(&bytes);
                 let packet = match whole {
-                    Ok(None) => return,
+                    Ok(None) => return cluster.hear_part(key_of(from), world.now),
                     Ok(Some(bytes)) => peer::decode(&bytes),
                     Err(error) => Err(error),
                 };

@@ -1,6 +1,6 @@
 //! What programs do in the simulated cluster.
 
-use crate::bed::{Answered, Asked, Bed};
+use crate::bed::{ALL, Answered, Asked, Bed, MS, name};
 use crate::desk::{Event, Ids, identity};
 use crate::ledger::{LIBRARY, Ledger, Open, Program, Sent};
 use SaEvt::evt::cluster::{Answer, Ask, Roles};
@@ -20,6 +20,29 @@ impl Bed {
         let program = Program { machine: at, incarnation: machine.incarnation, process };
         self.programs.push((program, ids));
         program
+    }
+
+    /// A program on each machine.
+    pub(crate) fn connect_all(&mut self) -> Vec<Program> {
+        (0..self.machines.len()).map(|at| self.connect(at)).collect()
+    }
+
+    /// A program that has the channel of a name open and subscribes.
+    pub(crate) fn join(&mut self, at: usize, number: usize) {
+        let program = self.connect(at);
+        self.open(program, name(number), ALL, None);
+        self.run(50 * MS);
+        self.subscribe(self.ledger.opens.len() - 1, None);
+    }
+
+    /// Such a one on each machine.
+    pub(crate) fn join_all(&mut self, number: usize) {
+        (0..self.machines.len()).for_each(|at| self.join(at, number));
+    }
+
+    /// What was answered last.
+    pub(crate) fn last(&self) -> Result<(), Error> {
+        self.answered.last().expect("an answer").outcome
     }
 
     /// A program ends.

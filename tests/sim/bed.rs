@@ -5,11 +5,12 @@ use crate::desk::Ids;
 use crate::ledger::{Ledger, Program};
 use crate::machine::{Machine, Saved};
 use SaEvt::evt::cluster::{Ask, Plant, Settings, Travels};
-use SaEvt::evt::{Error, Limits, Name, Span};
+use SaEvt::evt::{Error, Limits, Name, OpenFlags, Span};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::{Behaviour, Net};
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) const ALL: OpenFlags = OpenFlags::all();
 pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const HANG: u64 = 600 * MS;
 pub(crate) const ALONE: u64 = 400 * MS;
@@ -202,6 +203,18 @@ impl Bed {
             machine.stopped_until = self.now + time;
             self.stop_max = self.stop_max.max(time);
         }
+    }
+
+    /// The network keeps a machine from all others.
+    pub(crate) fn cut_off(&mut self, at: usize) {
+        self.net.split(BTreeMap::from([(at as u32 + 1, 1)]));
+        self.faults += 1;
+    }
+
+    /// The network is whole again.
+    pub(crate) fn heal(&mut self) {
+        self.net.heal();
+        self.faults += 1;
     }
 
     /// Whether a machine is there and runs.

@@ -12,7 +12,8 @@ impl Bed {
         for machine in self.machines.iter_mut().flatten() {
             machine.stopped_until = 0;
         }
-        for _ in 0..40 {
+        // An engine that carries little takes its time.
+        for _ in 0..200 {
             self.run(HANG / 2);
             self.read_all();
             let busy =

@@ -1,12 +1,10 @@
 //! What operations cost clusters of many members: the table in ARCHITECTURE.md, "The cluster".
 
-use crate::bed::{Bed, HANG, MS, Shape, name};
+use crate::bed::{ALL, Bed, HANG, MS, Shape, name};
 use SaEvt::evt::cluster::{Ordering, Travel, Travels};
-use SaEvt::evt::{NamePattern, OpenFlags, Span};
+use SaEvt::evt::{NamePattern, Span};
 use SaEvt::transport::Order;
 use SaEvt::transport::sim::Behaviour;
-
-const ALL: OpenFlags = OpenFlags::all();
 
 /// Messages and bytes of all members so far; what is one message for several counts as one.
 fn traffic(bed: &Bed) -> (u64, u64) {
@@ -69,7 +67,7 @@ fn what_is_the_same_for_all_is_one_message_where_the_engine_has_a_multicast() {
 /// `members`.
 fn grow(members: usize, order: Order, (operation, spread): (u64, u64)) {
     let mut bed = quiet(members, order);
-    let programs: Vec<_> = (0..members).map(|at| bed.connect(at)).collect();
+    let programs = bed.connect_all();
     let last = programs[members - 1];
     let create = least(&mut bed, |bed, turn| bed.open(last, name(2 + turn), ALL, None));
     assert_eq!(create.0, operation, "{members} members: create");

@@ -2,11 +2,9 @@
 
 use crate::Dice;
 use crate::bed::{Bed, HANG, MS, Shape, name};
+use SaEvt::evt::Error;
 use SaEvt::evt::cluster::{Ordering, Plant, Travel, Travels};
-use SaEvt::evt::{Error, OpenFlags};
 use std::collections::BTreeMap;
-
-const ALL: OpenFlags = OpenFlags::all();
 
 pub(crate) fn total() -> Travels {
     Travels { all: Travel { ordering: Ordering::Total, ..Travel::default() }, some: Vec::new() }
@@ -16,17 +14,8 @@ pub(crate) fn total() -> Travels {
 fn bed(seed: u64, members: usize, plant: Option<Plant>) -> Bed {
     let mut bed = Bed::new(seed, Shape { members, travels: total(), plant, ..Shape::default() });
     bed.start_all();
-    for at in 0..members {
-        join(&mut bed, at);
-    }
+    bed.join_all(0);
     bed
-}
-
-fn join(bed: &mut Bed, at: usize) {
-    let program = bed.connect(at);
-    bed.open(program, name(0), ALL, None);
-    bed.run(50 * MS);
-    bed.subscribe(bed.ledger.opens.len() - 1, None);
 }
 
 /// Everybody publishes, some before others.
@@ -81,8 +70,7 @@ pub(crate) fn through_everything(plant: Option<Plant>) {
         publish(&mut bed, &mut dice, 40);
         bed.run(dice.roll(2 * HANG));
         publish(&mut bed, &mut dice, 5);
-        bed.net.heal();
-        bed.faults += 1;
+        bed.heal();
         publish(&mut bed, &mut dice, 40);
         bed.start(0);
         bed.run(dice.roll(HANG));
@@ -133,7 +121,7 @@ fn what_is_retained_in_total_order_is_charged_while_it_is_on_its_way() {
     let mut bed = Bed::new(1, Shape { travels: total(), ..Shape::default() });
     (bed.limits.retained_events_max, bed.settings.limits[6]) = (MOST, MOST);
     bed.start_all();
-    (0..3).for_each(|at| join(&mut bed, at));
+    bed.join_all(0);
     let process = bed.ledger.opens[1].program.process;
     let credit = |bed: &mut Bed| {
         let granted = bed.machine(1).node.grant_credit(process, 1000, 1 << 20);

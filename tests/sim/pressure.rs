@@ -1,11 +1,9 @@
 //! Members that take events more slowly than they are published.
 
-use crate::bed::{Bed, HANG, MS, PATIENCE, Shape, name};
+use crate::bed::{ALL, Bed, HANG, MS, PATIENCE, Shape, name};
 use SaEvt::evt::cluster::{Plant, Remote, Travel, Travels};
-use SaEvt::evt::{NamePattern, OpenFlags, Span};
+use SaEvt::evt::{NamePattern, Span};
 use SaEvt::transport::sim::Behaviour;
-
-const ALL: OpenFlags = OpenFlags::all();
 
 /// Three members; publishers of the first name wait for others, those of the second do not. On each
 /// machine a program has both channels open.
@@ -137,7 +135,7 @@ fn the_rest_of_a_packet_goes_to_everybody_when_there_is_room() {
     // Nothing else is said that could take the rest along.
     (bed.settings.beat_min, bed.settings.beat_max) = (Span(HANG / 3), Span(HANG / 3));
     bed.start_all();
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    let programs = bed.connect_all();
     for program in programs {
         bed.open(program, name(0), ALL, None);
         bed.run(HANG);

@@ -2,42 +2,17 @@
 //! fail with the fault that is planted for them in `planted_faults_are_found`.
 
 use crate::Dice;
-use crate::bed::{ALONE, Bed, HANG, MS, Shape, name};
+use crate::bed::{ALL, ALONE, Bed, HANG, MS, Shape, name};
 use SaEvt::evt::cluster::Plant;
 use SaEvt::evt::{Error, OpenFlags};
 use std::collections::BTreeMap;
 
-pub(crate) const ALL: OpenFlags = OpenFlags::all();
 pub(crate) const LONG: u64 = 1_000_000 * MS;
 
 pub(crate) fn start(seed: u64, members: usize, plant: Option<Plant>) -> Bed {
     let mut bed = Bed::new(seed, Shape { members, plant, ..Shape::default() });
     bed.start_all();
     bed
-}
-
-/// A program on each machine that has the channel open and subscribes.
-pub(crate) fn everywhere(bed: &mut Bed, number: usize) {
-    for at in 0..bed.machines.len() {
-        let program = bed.connect(at);
-        bed.open(program, name(number), ALL, None);
-        bed.run(50 * MS);
-        bed.subscribe(bed.ledger.opens.len() - 1, None);
-    }
-}
-
-pub(crate) fn last(bed: &Bed) -> Result<(), Error> {
-    bed.answered.last().expect("an answer").outcome
-}
-
-pub(crate) fn cut_off(bed: &mut Bed, at: usize) {
-    bed.net.split(BTreeMap::from([(at as u32 + 1, 1)]));
-    bed.faults += 1;
-}
-
-pub(crate) fn heal(bed: &mut Bed) {
-    bed.net.heal();
-    bed.faults += 1;
 }
 
 #[test]
@@ -49,7 +24,7 @@ fn an_unlink_that_reached_only_some_when_the_sequencer_died_is_brought_to_all() 
 pub(crate) fn partial_unlink(plant: Option<Plant>) {
     for seed in 0..40 {
         let mut bed = start(seed, 3, plant);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         let program = bed.connect(0);
         bed.unlink(program, name(0));
         bed.run(MS / 5);
@@ -67,8 +42,8 @@ fn what_was_removed_while_a_member_was_away_stays_removed() {
 /// It comes back with its state after the last mark of it could have been forgotten.
 pub(crate) fn removed_while_away(plant: Option<Plant>) {
     let mut bed = start(3, 3, plant);
-    everywhere(&mut bed, 0);
-    everywhere(&mut bed, 1);
+    bed.join_all(0);
+    bed.join_all(1);
     let cleared = bed.publish(0, 0, 2, LONG);
     bed.run(50 * MS);
     bed.crash(2, true);
@@ -102,8 +77,8 @@ pub(crate) fn unlinked_while_they_meet(plant: Option<Plant>) {
         bed.net.split(BTreeMap::from([(3, 1), (4, 1)]));
         bed.faults += 1;
         bed.run(2 * HANG);
-        everywhere(&mut bed, 0);
-        heal(&mut bed);
+        bed.join_all(0);
+        bed.heal();
         // While they meet, or after it.
         bed.run(step * 8 * MS);
         let program = bed.connect(3);
@@ -131,7 +106,7 @@ fn a_channel_that_is_not_known_everywhere_is_not_given_to_who_only_opens_it() {
 pub(crate) fn known_and_not_everywhere(plant: Option<Plant>) {
     for seed in 0..60 {
         let mut bed = start(seed, 3, plant);
-        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        let programs = bed.connect_all();
         bed.open(programs[0], name(0), ALL, None);
         let before = bed.answered.len();
         loop {
@@ -154,7 +129,7 @@ pub(crate) fn known_and_not_everywhere(plant: Option<Plant>) {
         }
         bed.open(programs[1], name(0), OpenFlags::PUBLISHER, Some(Ok(())));
         bed.run(50 * MS);
-        assert_eq!(last(&bed), Ok(()), "seed {seed}");
+        assert_eq!(bed.last(), Ok(()), "seed {seed}");
     }
 }
 
@@ -170,8 +145,8 @@ pub(crate) fn all_others_hang(plant: Option<Plant>) {
     let mut bed = Bed::new(3, Shape { behaviour, plant, ..Shape::default() });
     bed.settings.hang_time.0 = 100 * HANG;
     bed.start_all();
-    everywhere(&mut bed, 0);
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    bed.join_all(0);
+    let programs = bed.connect_all();
     bed.stop(0, 90 * HANG);
     bed.stop(1, 90 * HANG);
     bed.unlink(programs[2], name(0));
@@ -179,7 +154,7 @@ pub(crate) fn all_others_hang(plant: Option<Plant>) {
     bed.read(bed.ledger.opens[2].program, usize::MAX);
     assert!(sent.iter().all(|id| bed.ledger.opens[2].has_had(*id)), "programs here at once");
     bed.run(21 * HANG);
-    assert_eq!(last(&bed), Err(Error::Timeout));
+    assert_eq!(bed.last(), Err(Error::Timeout));
 }
 
 #[test]
@@ -192,21 +167,21 @@ fn a_node_that_starts_does_not_answer_before_it_has_met_the_others() {
 pub(crate) fn alone_at_first(plant: Option<Plant>) {
     for seed in 0..10 {
         let mut bed = start(seed, 3, plant);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         bed.crash(2, false);
         bed.run(2 * HANG);
-        cut_off(&mut bed, 2);
+        bed.cut_off(2);
         bed.start(2);
         let program = bed.connect(2);
         bed.open(program, name(0), OpenFlags::PUBLISHER, None);
         let before = bed.answered.len();
         bed.run(ALONE / 2);
         assert_eq!(bed.answered.len(), before, "it knows nothing yet");
-        heal(&mut bed);
+        bed.heal();
         let served = bed.machines[0].as_ref().unwrap().cluster.is_serving();
         assert!(served, "the others go on");
         bed.settle();
-        assert_eq!(last(&bed), Ok(()), "it has found what was there");
+        assert_eq!(bed.last(), Ok(()), "it has found what was there");
         bed.check();
     }
 }
@@ -219,7 +194,7 @@ fn of_two_unlinks_from_different_nodes_one_finds_nothing() {
 pub(crate) fn two_unlinks(plant: Option<Plant>) {
     for seed in 0..30 {
         let mut bed = start(seed, 3, plant);
-        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        let programs = bed.connect_all();
         bed.open(programs[1], name(0), ALL, None);
         bed.run(50 * MS);
         let before = bed.answered.len();
@@ -245,8 +220,8 @@ pub(crate) fn unlinks_apart(ahead: usize, plant: Option<Plant>) {
     let mut tried = 0;
     for seed in 0..30 {
         let mut bed = start(seed, 3, plant);
-        everywhere(&mut bed, 0);
-        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        bed.join_all(0);
+        let programs = bed.connect_all();
         let before = bed.answered.len();
         bed.unlink(programs[1], name(0));
         while ![1, 2].into_iter().any(|at| is_unlinked(&bed, at)) {
@@ -257,14 +232,14 @@ pub(crate) fn unlinks_apart(ahead: usize, plant: Option<Plant>) {
         }
         tried += 1;
         // What is on its way to the other one is lost.
-        cut_off(&mut bed, 3 - ahead);
+        bed.cut_off(3 - ahead);
         bed.crash(0, false);
-        heal(&mut bed);
+        bed.heal();
         bed.stop(1, 4 * HANG);
         bed.unlink(programs[2], name(0));
         bed.run(3 * HANG);
         let other = if ahead == 1 { Ok(()) } else { Err(Error::NotExist) };
-        assert_eq!(last(&bed), other, "it goes on alone");
+        assert_eq!(bed.last(), other, "it goes on alone");
         bed.settle();
         let outcomes: Vec<_> = bed.answered[before..].iter().map(|a| a.outcome).collect();
         assert_eq!(outcomes, [other, Err(Error::Timeout)], "seed {seed}");
@@ -283,7 +258,7 @@ fn an_unlink_beside_an_open_of_the_same_name_leaves_nothing() {
     for seed in 0..200 {
         let mut bed = start(seed, 3, None);
         let mut dice = Dice(seed);
-        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        let programs = bed.connect_all();
         bed.open(programs[1], name(0), ALL, None);
         bed.run(50 * MS);
         bed.open(programs[2], name(0), ALL, None);
@@ -311,12 +286,12 @@ pub(crate) fn instances_of_the_unlinked(plant: Option<Plant>) {
     let mut bed = Bed::new(4, Shape { plant, ..Shape::default() });
     bed.settings.limits[0] = 2;
     bed.start_all();
-    everywhere(&mut bed, 0);
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    bed.join_all(0);
+    let programs = bed.connect_all();
     let create = |bed: &mut Bed, number| {
         bed.open(programs[0], name(number), ALL, None);
         bed.run(50 * MS);
-        last(bed)
+        bed.last()
     };
     bed.unlink(programs[0], name(0));
     bed.run(50 * MS);

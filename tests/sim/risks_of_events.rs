@@ -1,7 +1,7 @@
 //! Interleavings that broke an earlier design of the event streams, each by itself; see `risks`.
 
-use crate::bed::{HANG, MS, Shape, name};
-use crate::risks::{ALL, LONG, cut_off, everywhere, heal, last, start};
+use crate::bed::{ALL, HANG, MS, Shape, name};
+use crate::risks::{LONG, start};
 use SaEvt::evt::OpenFlags;
 use SaEvt::evt::cluster::Plant;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ fn a_retained_event_that_reached_only_some_when_its_node_died_is_brought_to_all(
 pub(crate) fn partial_retained(plant: Option<Plant>) {
     for seed in 0..40 {
         let mut bed = start(seed, 3, plant);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         for _ in 0..5 {
             bed.publish(2, 0, 2, LONG);
             bed.run(MS / 3);
@@ -36,7 +36,7 @@ fn expiry_beside_a_merge() {
     let retention = 3 * HANG;
     for step in 0..40 {
         let mut bed = start(step, 3, None);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         let published = bed.now;
         for _ in 0..3 {
             bed.publish(2, 0, 2, retention);
@@ -44,12 +44,12 @@ fn expiry_beside_a_merge() {
         }
         bed.run(50 * MS);
         bed.read_all();
-        cut_off(&mut bed, 2);
+        bed.cut_off(2);
         bed.run(HANG);
         // Most merges take some tens of milliseconds.
         let until = published + retention - step * 4 * MS;
         bed.run(until - bed.now);
-        heal(&mut bed);
+        bed.heal();
         bed.settle();
         bed.check();
     }
@@ -64,7 +64,7 @@ fn events_wait_for_the_channel_that_they_are_on() {
 fn events_before_their_channel() {
     for seed in 0..60 {
         let mut bed = start(seed, 4, None);
-        let programs: Vec<_> = (0..4).map(|at| bed.connect(at)).collect();
+        let programs = bed.connect_all();
         // Its answer comes when all have the channel, that of a publisher alone does not.
         bed.open(programs[3], name(0), ALL, None);
         while bed.ledger.opens.is_empty() {
@@ -93,11 +93,11 @@ fn an_event_can_be_cleared_while_it_is_on_its_way() {
 pub(crate) fn cleared_on_its_way(plant: Option<Plant>) {
     for seed in 0..20 {
         let mut bed = start(seed, 3, plant);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         let id = bed.publish(2, 0, 2, LONG);
         bed.clear(1, id);
         bed.run(50 * MS);
-        assert_eq!(last(&bed), Ok(()), "it is retained, and was not there yet");
+        assert_eq!(bed.last(), Ok(()), "it is retained, and was not there yet");
         bed.settle();
         bed.check();
         let left = bed.machines.iter().flatten().any(|m| !m.cluster.retained_ids().is_empty());
@@ -115,7 +115,7 @@ fn the_last_message_of_a_burst_is_missed_soon() {
 pub(crate) fn lost_tail(plant: Option<Plant>) {
     for seed in 0..20 {
         let mut bed = start(seed, 3, plant);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         // On the other channel only the last node publishes.
         for at in 0..3 {
             let flags = OpenFlags::SUBSCRIBER | OpenFlags::CREATE;
@@ -150,7 +150,7 @@ fn a_cut_that_only_one_side_has_seen_is_noticed_by_both() {
 fn cut_seen_by_one() {
     for seed in 0..60 {
         let mut bed = start(seed, 3, None);
-        everywhere(&mut bed, 0);
+        bed.join_all(0);
         let notice = Shape::default().behaviour.notice;
         for _ in 0..3 {
             for open in 0..3 {
@@ -163,7 +163,7 @@ fn cut_seen_by_one() {
             for open in 0..3 {
                 bed.publish(open, 0, 2, 0);
             }
-            heal(&mut bed);
+            bed.heal();
             for open in 0..3 {
                 bed.publish(open, 0, 2, 0);
                 bed.run(MS);
@@ -184,7 +184,7 @@ fn events_that_nobody_elsewhere_wants_stay_here() {
 /// Only the first subscriber of a node on a channel costs others anything.
 pub(crate) fn nobody_wants_it(plant: Option<Plant>) {
     let mut bed = start(1, 3, plant);
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    let programs = bed.connect_all();
     bed.open(programs[0], name(0), ALL, None);
     bed.open(programs[1], name(0), ALL, None);
     bed.run(50 * MS);
@@ -202,7 +202,7 @@ pub(crate) fn nobody_wants_it(plant: Option<Plant>) {
     let before = bed.net.traffic(2, 1).0 + bed.net.traffic(2, 3).0;
     let now = bed.now;
     bed.open(programs[1], name(0), OpenFlags::SUBSCRIBER, None);
-    assert_eq!(last(&bed), Ok(()));
+    assert_eq!(bed.last(), Ok(()));
     assert_eq!((bed.now, bed.net.traffic(2, 1).0 + bed.net.traffic(2, 3).0), (now, before));
 }
 
@@ -215,13 +215,13 @@ fn live_events_wait_for_what_was_published_before_a_merge() {
 fn behind_a_transfer() {
     for seed in 0..10 {
         let mut bed = start(seed, 3, None);
-        everywhere(&mut bed, 0);
-        cut_off(&mut bed, 1);
+        bed.join_all(0);
+        bed.cut_off(1);
         bed.run(2 * HANG);
         for _ in 0..200 {
             bed.publish(1, 0, 2, LONG);
         }
-        heal(&mut bed);
+        bed.heal();
         for _ in 0..100 {
             bed.publish(1, 0, 2, LONG);
             bed.publish(1, 0, 2, 0);
@@ -239,7 +239,7 @@ fn retention_ends_everywhere_at_the_moment_its_publisher_meant() {
 
 pub(crate) fn deadlines_of_other_clocks(plant: Option<Plant>) {
     let mut bed = start(9, 3, plant);
-    everywhere(&mut bed, 0);
+    bed.join_all(0);
     bed.publish(0, 0, 2, 5 * HANG);
     bed.run(HANG);
     bed.crash(2, false);

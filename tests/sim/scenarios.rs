@@ -1,38 +1,29 @@
 //! Interleavings that break simpler designs, one by one.
 
-use crate::bed::{Bed, HANG, MS, Shape, name};
+use crate::bed::{ALL, Bed, HANG, MS, Shape, name};
 use crate::ledger::LIBRARY;
+use crate::order::total;
+use crate::risks::start;
 use SaEvt::evt::cluster::{Plant, Roles};
 use SaEvt::evt::node::Target;
 use SaEvt::evt::{Error, Filter, FilterKind, Filters, InstanceNo, OpenFlags, SubscriptionNo};
+use SaEvt::transport::sim::Behaviour;
 use std::collections::BTreeMap;
-
-const ALL: OpenFlags = OpenFlags::all();
-
-fn bed(seed: u64, members: usize) -> Bed {
-    let mut bed = Bed::new(seed, Shape { members, ..Shape::default() });
-    bed.start_all();
-    bed
-}
-
-fn last(bed: &Bed) -> Result<(), Error> {
-    bed.answered.last().expect("an answer").outcome
-}
 
 #[test]
 fn what_one_was_answered_all_others_see() {
     for seed in 0..20 {
-        let mut bed = bed(seed, 4);
-        let programs: Vec<_> = (0..4).map(|at| bed.connect(at)).collect();
+        let mut bed = start(seed, 4, None);
+        let programs = bed.connect_all();
         bed.open(programs[3], name(0), ALL, None);
         bed.run(50 * MS);
-        assert_eq!(last(&bed), Ok(()));
+        assert_eq!(bed.last(), Ok(()));
         for program in &programs {
             bed.open(*program, name(0), OpenFlags::PUBLISHER, Some(Ok(())));
         }
         bed.unlink(programs[2], name(0));
         bed.run(50 * MS);
-        assert_eq!(last(&bed), Ok(()));
+        assert_eq!(bed.last(), Ok(()));
         for program in &programs {
             let missing = Some(Err(Error::NotExist));
             bed.open(*program, name(0), OpenFlags::PUBLISHER, missing);
@@ -44,8 +35,8 @@ fn what_one_was_answered_all_others_see() {
 #[test]
 fn of_two_unlinks_at_once_one_succeeds() {
     for seed in 0..50 {
-        let mut bed = bed(seed, 3);
-        let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        let mut bed = start(seed, 3, None);
+        let programs = bed.connect_all();
         bed.open(programs[0], name(0), ALL, None);
         bed.run(50 * MS);
         let before = bed.answered.len();
@@ -60,14 +51,14 @@ fn of_two_unlinks_at_once_one_succeeds() {
 
 #[test]
 fn channels_created_apart_meet_and_are_unlinked_together() {
-    let mut bed = bed(1, 4);
+    let mut bed = start(1, 4, None);
     bed.net.split(BTreeMap::from([(3, 1), (4, 1)]));
     bed.run(2 * HANG);
-    let programs: Vec<_> = (0..4).map(|at| bed.connect(at)).collect();
+    let programs = bed.connect_all();
     for program in &programs {
         bed.open(*program, name(0), ALL, None);
         bed.run(50 * MS);
-        assert_eq!(last(&bed), Ok(()));
+        assert_eq!(bed.last(), Ok(()));
     }
     bed.settle();
     for open in 0..4 {
@@ -95,32 +86,32 @@ fn a_stopped_member_does_not_stop_the_others_and_does_not_answer_what_is_old() {
 pub(crate) fn unlink_without(stopped: usize, plant: Option<Plant>) {
     let mut bed = Bed::new(2, Shape { plant, ..Shape::default() });
     bed.start_all();
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    let programs = bed.connect_all();
     bed.open(programs[0], name(0), ALL, None);
     bed.open(programs[0], name(1), ALL, None);
     bed.run(50 * MS);
     bed.stop(stopped, 4 * HANG);
     bed.unlink(programs[(stopped + 1) % 3], name(0));
     bed.run(2 * HANG + HANG / 2);
-    assert_eq!(last(&bed), Ok(()), "without member {stopped}");
+    assert_eq!(bed.last(), Ok(()), "without member {stopped}");
     // This one it has never heard of.
     bed.unlink(programs[(stopped + 1) % 3], name(1));
     bed.run(2 * HANG - HANG / 2);
-    assert_eq!(last(&bed), Ok(()), "without member {stopped}");
+    assert_eq!(bed.last(), Ok(()), "without member {stopped}");
     assert!(bed.is_up(stopped));
     for number in 0..2 {
         let missing = Some(Err(Error::NotExist));
         bed.open(programs[stopped], name(number), OpenFlags::PUBLISHER, missing);
     }
     bed.settle();
-    assert_eq!(last(&bed), Err(Error::NotExist), "of member {stopped}");
+    assert_eq!(bed.last(), Err(Error::NotExist), "of member {stopped}");
     bed.check();
 }
 
 #[test]
 fn a_node_that_returns_with_its_state_brings_nothing_back_that_was_removed() {
-    let mut bed = bed(3, 3);
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    let mut bed = start(3, 3, None);
+    let programs = bed.connect_all();
     bed.open(programs[0], name(0), ALL, None);
     bed.open(programs[0], name(1), ALL, None);
     bed.run(50 * MS);
@@ -132,7 +123,7 @@ fn a_node_that_returns_with_its_state_brings_nothing_back_that_was_removed() {
     bed.unlink(programs[1], name(1));
     bed.clear(0, cleared);
     bed.run(50 * MS);
-    assert_eq!(last(&bed), Ok(()));
+    assert_eq!(bed.last(), Ok(()));
     bed.start(2);
     bed.settle();
     bed.check();
@@ -144,7 +135,7 @@ fn a_node_that_returns_with_its_state_brings_nothing_back_that_was_removed() {
 
 #[test]
 fn a_cluster_that_stops_as_a_whole_comes_back_with_what_it_had() {
-    let mut bed = bed(4, 3);
+    let mut bed = start(4, 3, None);
     let program = bed.connect(1);
     bed.open(program, name(0), ALL, None);
     bed.run(50 * MS);
@@ -181,7 +172,7 @@ pub(crate) fn lost_start(plant: Option<Plant>) {
 
 #[test]
 fn who_comes_back_is_told_of_what_it_missed_until_all_know_of_it() {
-    let mut bed = bed(5, 2);
+    let mut bed = start(5, 2, None);
     let source = bed.connect(0);
     bed.open(source, name(0), OpenFlags::PUBLISHER | OpenFlags::CREATE, None);
     bed.run(50 * MS);
@@ -219,13 +210,8 @@ fn who_comes_back_is_told_of_what_it_missed_until_all_know_of_it() {
 #[test]
 fn whoever_notices_a_death_last_is_told_of_the_loss_like_the_others() {
     for seed in 0..40 {
-        let mut bed = bed(seed, 3);
-        for at in 0..3 {
-            let program = bed.connect(at);
-            bed.open(program, name(0), ALL, None);
-            bed.run(50 * MS);
-            bed.subscribe(bed.ledger.opens.len() - 1, None);
-        }
+        let mut bed = start(seed, 3, None);
+        bed.join_all(0);
         // The retained ones are brought to all, the others to some or to none.
         for retention in [0, 1_000_000 * MS, 0, 1_000_000 * MS, 0] {
             bed.publish(2, 0, 2, retention);
@@ -239,7 +225,7 @@ fn whoever_notices_a_death_last_is_told_of_the_loss_like_the_others() {
 
 #[test]
 fn what_a_program_asked_for_that_has_gone_opens_nothing_for_the_next_one() {
-    let mut bed = bed(6, 2);
+    let mut bed = start(6, 2, None);
     let gone = bed.connect(1);
     bed.open(gone, name(0), ALL, None);
     // The operation is on its way to the sequencer.
@@ -254,8 +240,8 @@ fn what_a_program_asked_for_that_has_gone_opens_nothing_for_the_next_one() {
 
 #[test]
 fn who_always_has_something_to_say_is_not_taken_for_dead() {
-    let mut bed = bed(7, 3);
-    let programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+    let mut bed = start(7, 3, None);
+    let programs = bed.connect_all();
     for program in &programs {
         bed.open(*program, name(0), ALL, None);
         bed.run(50 * MS);
@@ -268,4 +254,32 @@ fn who_always_has_something_to_say_is_not_taken_for_dead() {
     }
     let after: Vec<_> = (0..3).map(|at| view(&mut bed, at)).collect();
     assert_eq!(before, after);
+}
+
+/// An engine carries little, and they report all that is on its way in total order: the pieces of
+/// that say that the sender is there, and the view waits for them.
+#[test]
+fn members_that_have_more_to_report_than_fits_into_the_time_of_a_hang_come_together() {
+    let behaviour = Behaviour { room: 4, message_bytes_max: 64, ..Shape::default().behaviour };
+    let behaviour = Behaviour { delay_max: 8 * MS, ..behaviour };
+    for seed in 0..10 {
+        let shape = Shape { behaviour, travels: total(), ..Shape::default() };
+        let mut bed = Bed::new(seed, shape);
+        bed.start_all();
+        for at in 0..3 {
+            let program = bed.connect(at);
+            bed.open(program, name(0), ALL, None);
+            bed.run(HANG);
+        }
+        // What two of them have is not known to the third.
+        bed.stop(2, HANG / 2);
+        (0..500).for_each(|_| _ = bed.publish(0, 0, 2, 0));
+        bed.run(HANG / 3);
+        bed.net.split(BTreeMap::from([(3, 1)]));
+        bed.run(HANG / 3);
+        bed.net.heal();
+        bed.faults += 2;
+        bed.settle();
+        bed.check();
+    }
 }

@@ -1,12 +1,10 @@
 //! Members of two versions in one cluster.
 
-use crate::bed::{Bed, HANG, MS, Shape, name};
+use crate::bed::{ALL, Bed, HANG, MS, Shape, name};
 use crate::order::total;
 use SaEvt::evt::cluster::{Travel, Travels};
 use SaEvt::evt::{Error, NamePattern, OpenFlags};
 use std::collections::BTreeMap;
-
-const ALL: OpenFlags = OpenFlags::all();
 
 fn is_ordered(bed: &Bed, at: usize, number: usize) -> bool {
     let machine = bed.machines[at].as_ref().unwrap();
@@ -20,7 +18,7 @@ fn a_cluster_is_upgraded_one_member_at_a_time_and_uses_what_is_new_when_all_have
     bed.start_all();
     // Not the sequencer first, so that the new version leads and follows.
     for (number, upgraded) in [2, 0, 1].into_iter().enumerate() {
-        let mut programs: Vec<_> = (0..3).map(|at| bed.connect(at)).collect();
+        let mut programs = bed.connect_all();
         bed.open(programs[1], name(number), ALL, None);
         bed.run(50 * MS);
         assert!(!is_ordered(&bed, 1, number), "with members that do not know of it");
@@ -140,10 +138,7 @@ fn met_meanwhile(old: usize, step: u64) {
     others[..2].iter().for_each(|at| bed.start(*at));
     bed.run(2 * HANG);
     for at in &others {
-        let program = bed.connect(*at);
-        bed.open(program, name(0), ALL, None);
-        bed.run(50 * MS);
-        bed.subscribe(bed.ledger.opens.len() - 1, None);
+        bed.join(*at, 0);
     }
     let apart = bed.ledger.opens[2].program;
     bed.open(apart, name(1), ALL, None);
@@ -151,8 +146,7 @@ fn met_meanwhile(old: usize, step: u64) {
     bed.start(old);
     bed.run(2 * HANG);
     assert!(is_ordered(&bed, others[0], 0) && !is_ordered(&bed, others[2], 0));
-    bed.net.heal();
-    bed.faults += 1;
+    bed.heal();
     let mut met_at = None;
     while met_at.is_none_or(|at| bed.now < at + step * MS) {
         // What has been given is soon retained no more.

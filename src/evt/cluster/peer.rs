@@ -181,6 +181,16 @@ impl Peer {
         self.out.push_back(body);
     }
 
+    /// Takes back what was to be reported for a view that is proposed no more.
+    pub(super) fn drop_reports(&mut self) {
+        let Self { out, out_bytes, .. } = self;
+        out.retain(|body| {
+            let stays = !matches!(body, Body::Report(_));
+            *out_bytes -= if stays { 0 } else { weight(body) };
+            stays
+        });
+    }
+
     /// Queues an event, together with others that wait if they are small. An urgent one is the last
     /// of its packet, so that nothing is added that would delay it.
     pub(super) fn push_item(&mut self, view: ViewId, applied: u64, item: Item, batch_max: u64) {

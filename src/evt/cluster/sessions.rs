@@ -74,6 +74,15 @@ impl Cluster {
         self.hear(from, packet.body, world);
     }
 
+    /// Part of a long packet has come: its sender is there, and can give no sign of life before the
+    /// rest has.
+    pub fn hear_part(&mut self, from: PeerKey, now: Time) {
+        self.wake(now);
+        if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.established) {
+            peer.replied = now;
+        }
+    }
+
     fn hear(&mut self, from: PeerKey, body: Body, world: &mut World<'_>) {
         let Some(peer) = self.peers.get(&from) else { return };
         let (Some(life), offset) = (peer.life, peer.offset) else { return };

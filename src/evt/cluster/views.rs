@@ -4,14 +4,20 @@ use super::directory::Roles;
 use super::message::{Body, Life, Op, Ordered, PeerKey, Report, State, ViewId};
 use super::peer::Peer;
 use super::{Cluster, Plant, World};
-use crate::evt::{Incarnation, Time};
+use crate::evt::{Incarnation, Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A proposal is waited for up to so many times `hang_time`: twice as long each time that the same
+/// members have not come to its end. They answer, so it is not for them; what they say is long.
+const PATIENCE_MAX: u64 = 16;
 
 /// A view on its way, at the member that proposes it.
 #[derive(Debug)]
 pub(super) struct Proposal {
     pub(super) view: ViewId,
     pub(super) since: Time,
+    /// How long it is waited for, though all that take part answer.
+    patience: Span,
     pub(super) members: BTreeSet<Life>,
     pub(super) reports: BTreeMap<Life, Report>,
     /// Whose states are needed; those that have come.
@@ -40,7 +46,7 @@ impl Cluster {
         }
         if let Some(proposal) = &self.proposal
             && proposal.members == wanted
-            && world.now < proposal.since.after(self.settings.hang_time)
+            && world.now < proposal.since.after(proposal.patience)
         {
             return;
         }
@@ -103,9 +109,15 @@ impl Cluster {
             self.push_to(*life, Body::Propose(view));
         }
         let reports = BTreeMap::from([(self.own, self.report(view, self.own))]);
+        // What the same members had to say has perhaps been too much for that time.
+        let again = self.proposal.take().filter(|before| before.members == members);
+        let (hang, most) = (self.settings.hang_time, PATIENCE_MAX);
+        let longer = |before: Span| Span(before.0.saturating_mul(2).min(most * hang.0));
+        let patience = again.map_or(hang, |before| longer(before.patience));
         self.proposal = Some(Proposal {
             view,
             since: world.now,
+            patience,
             members,
             reports,
             fetching: BTreeSet::new(),
@@ -196,6 +208,7 @@ impl Cluster {
             Body::Refuse { epoch }
         };
         if let Some(peer) = self.peers.get_mut(&from) {
+            peer.drop_reports();
             peer.push(answer);
         }
     }
