@@ -214,7 +214,7 @@ fn of_two_unlinks_one_that_others_went_on_without_is_not_told_as_done() {
 }
 
 /// The sequencer dies when one of two nodes has heard that the unlink of the first of them is done,
-/// and that first one is stopped until the other has gone on alone. It cannot tell then whose
+/// and the first of them is stopped until the other has gone on alone. It cannot tell then whose
 /// unlink it was.
 pub(crate) fn unlinks_apart(ahead: usize, plant: Option<Plant>) {
     let mut tried = 0;
@@ -246,6 +246,30 @@ pub(crate) fn unlinks_apart(ahead: usize, plant: Option<Plant>) {
         bed.check();
     }
     assert!(tried > 5, "in {tried} runs one was ahead of the other");
+}
+
+/// Who comes back to those that have gone on without it, stopped or started anew with its state,
+/// has removed nothing meanwhile.
+#[test]
+fn an_unlink_while_a_member_comes_back_is_told_as_done() {
+    for step in 0..400 {
+        let mut bed = start(step, 3, None);
+        bed.join_all(0);
+        let programs = bed.connect_all();
+        if step % 2 == 0 {
+            bed.crash(2, true);
+            bed.run(2 * HANG);
+            bed.start(2);
+        } else {
+            bed.stop(2, 2 * HANG);
+            bed.run(2 * HANG);
+        }
+        bed.run(step * MS / 2);
+        bed.unlink(programs[1], name(0));
+        bed.settle();
+        assert_eq!(bed.last(), Ok(()), "step {step}");
+        bed.check();
+    }
 }
 
 fn is_unlinked(bed: &Bed, at: usize) -> bool {

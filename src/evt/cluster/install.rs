@@ -2,7 +2,7 @@
 
 use super::directory::Roles;
 use super::message::{Install, Life, Ordered, ViewId};
-use super::{Away, Cluster, Notice, Plant, View, World};
+use super::{Away, Cluster, Notice, PAST_VIEWS_MAX, Plant, View, World};
 use crate::evt::{Incarnation, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,10 +42,10 @@ impl Cluster {
         }
         self.carry_over(&install.priors, (install.view.leader, install.base), world);
         self.reconcile(world);
-        let apart = prior.is_some() && install.priors.values().any(|other| Some(*other) != prior);
-        if apart {
+        if prior.is_some() && install.priors.values().any(|other| Some(*other) != prior) {
             self.lose_on_unlinked(world);
         }
+        let apart = prior.is_some_and(|prior| self.went_on_without(prior, &install.priors));
         for place in &install.removed {
             if let Some((incarnation, id)) = self.retained.at(*place) {
                 world.node.clear_replica(incarnation, id);
@@ -95,6 +95,16 @@ impl Cluster {
         if left_out && self.version_of(install.view.leader) < 2 {
             self.lose_on(self.directory.entries().keys().copied().collect(), world);
         }
+    }
+
+    /// A view is over. Gives whether others come from one that this node was not in: they may have
+    /// gone on without it. Those of an earlier one were gone on without, and have done nothing.
+    fn went_on_without(&mut self, prior: ViewId, priors: &BTreeMap<Life, ViewId>) -> bool {
+        self.past.insert(prior);
+        if self.past.len() > PAST_VIEWS_MAX {
+            self.past.pop_first();
+        }
+        priors.values().any(|other| !self.past.contains(other))
     }
 
     /// Members that there is a session with are gone on without. If they do not come back, because

@@ -54,6 +54,10 @@ use views::Proposal;
 /// published on them: as many as there can be channels at a time, by the default limits.
 const AWAY_CHANNELS_MAX: usize = 65_536;
 
+/// Views that a node remembers: who comes back from an earlier one makes an answer doubtful that
+/// need not be, so enough for members that come and go beside one that is stopped.
+const PAST_VIEWS_MAX: usize = 64;
+
 /// What the state machine acts on, lent for one call.
 pub struct World<'a> {
     /// The node.
@@ -143,6 +147,8 @@ pub struct Cluster {
     must_order: bool,
 
     view: Option<View>,
+    /// Views this node was in before, the last [`PAST_VIEWS_MAX`].
+    past: BTreeSet<ViewId>,
     /// The last view of an earlier start, where that was kept.
     resumed: Option<ViewId>,
     /// No operation is applied or asked for until the next view begins.
@@ -225,6 +231,7 @@ impl Cluster {
             versions: BTreeMap::new(),
             must_order: false,
             view: None,
+            past: BTreeSet::new(),
             resumed: None,
             frozen: true,
             promised: ViewId { epoch: 0, leader: own },
