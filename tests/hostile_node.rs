@@ -16,7 +16,8 @@ use SaEvt::evt::{
 };
 use SaEvt::link::inbox::{Inbox, Source};
 use SaEvt::link::outbox::Outbox;
-use SaEvt::link::record::{IN_HEADER, InHeader, InKind};
+use SaEvt::link::record::{IN_HEADER, InHeader, InKind, Reference};
+use SaEvt::link::segment::{SLOT_BYTES, Segment};
 use SaEvt::sys::{descriptor, memory, process, socket};
 use SaEvt::wire::{Body, MESSAGE_BYTES_MAX, Reply, Request, reply};
 use std::fs::File;
@@ -106,6 +107,8 @@ struct Node {
     kept: Vec<OwnedFd>,
     /// Files that were handed out as bells, in which nobody shall write.
     files: Vec<File>,
+    /// The number of the segment that was handed out.
+    segment: u64,
     instance: u64,
     subscription: u32,
 }
@@ -121,8 +124,13 @@ impl Node {
                 let offered = offers[self.dice.below(12).saturating_sub(8)];
                 outbox.offer_block(offered);
                 let limits = Box::new(Limits::default());
-                let welcome = reply::Body::Welcome { version: 1, outbox_bytes: sizes, limits };
-                (welcome, vec![memory, descriptor::eventfd().unwrap()])
+                self.segment = self.dice.next() % 4;
+                let segment = self.segment;
+                let welcome =
+                    reply::Body::Welcome { version: 1, outbox_bytes: sizes, segment, limits };
+                let mut rights = vec![memory, descriptor::eventfd().unwrap()];
+                rights.extend((segment > 0).then(|| Segment::create(2).unwrap().0));
+                (welcome, rights)
             }
             Body::LibraryOpen { .. } => {
                 let (memory, inbox) = Inbox::create(RING_BYTES).unwrap();
@@ -188,7 +196,7 @@ impl Node {
         let ring = inbox.ring(priority);
         let attributes = Attributes::empty().unwrap();
         let packed = attributes.packed();
-        let data = [3; 40];
+        let mut data = [3; 40];
         let content = IN_HEADER + packed.len() + data.len();
         let mut header = InHeader {
             bytes: content.next_multiple_of(8) as u32,
@@ -210,6 +218,16 @@ impl Node {
             3 => header.instance = dice.next(),
             4 => header.attributes_bytes -= 1,
             _ => {}
+        }
+        if dice.below(4) == 0 {
+            header.kind = InKind::Shared;
+            header.data_bytes = [16, 16, 16, 40][dice.below(4)];
+            let end = 2 * SLOT_BYTES as u32;
+            let offsets = [0, SLOT_BYTES as u32, end - 40, end, u32::MAX, dice.next() as u32];
+            let offset = offsets[dice.below(6)];
+            let bytes = [40, 0, SLOT_BYTES as u32, dice.next() as u32][dice.below(4)];
+            let segment = [self.segment, self.segment, dice.next() % 4][dice.below(3)];
+            data[..16].copy_from_slice(&Reference { segment, offset, bytes }.encode());
         }
         let length = content.next_multiple_of(8) as u64;
         if let Some(room) = ring.room(ring.written(), length, &mut ring.read()) {
@@ -281,7 +299,9 @@ fn a_program_outlives_whatever_its_daemon_says() {
             let dice = Dice(seed);
             let kept = Vec::new();
             let (inbox, instance, subscription, files) = (None, 0, 0, Vec::new());
-            let mut node = Node { control, dice, inbox, kept, files, instance, subscription };
+            let segment = 0;
+            let mut node =
+                Node { control, dice, inbox, kept, files, segment, instance, subscription };
             node.serve();
             for mut file in &node.files {
                 assert_eq!(file.stream_position().unwrap(), 0, "written to at link {seed}");

@@ -36,6 +36,8 @@ mod program;
 mod restart;
 #[path = "loopback/seed.rs"]
 mod seed;
+#[path = "loopback/sharing.rs"]
+mod sharing;
 #[path = "loopback/silent.rs"]
 mod silent;
 #[path = "loopback/state.rs"]
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         killing::TESTS,
         clients::TESTS,
         stopped::TESTS,
+        sharing::TESTS,
         silent::TESTS,
         output::TESTS,
         autostart::TESTS,

@@ -346,7 +346,7 @@ pub(super) fn reassign(instance: &Instance, gone: SubscriptionNo) {
         let mut at = reader.at[priority.index()];
         while let Ok(Some((position, mut header))) = library.inbox.next(priority, at) {
             at = position + u64::from(header.bytes);
-            let concerned = header.kind == InKind::Event
+            let concerned = matches!(header.kind, InKind::Event | InKind::Shared)
                 && header.instance == instance.number.0
                 && header.subscription == gone.0;
             if !concerned {

@@ -2,10 +2,14 @@
 
 use super::Handle;
 use super::handles::{Draw, EVENT_CHECK_MASK, EVENTS_MAX, EventHandle};
+use super::segments::Segments;
 use crate::evt::{Attributes, AttributesRef, Error, EventId, Priority, Span};
-use crate::link::inbox::{Inbox, Part};
-use crate::link::record::InHeader;
+use crate::link::inbox::Inbox;
+use crate::link::part::Part;
+use crate::link::record::{InHeader, InKind};
+use crate::link::segment::SegmentView;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 /// The largest block that is kept to be used again: room for the attributes of most events, and
 /// little for each of the open instances that a program may have.
@@ -34,22 +38,24 @@ pub(super) struct Received {
 }
 
 /// The record of a lent event.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Lent {
     position: u64,
     data_bytes: u32,
+    /// Where the data are, if not in the record.
+    shared: Option<(Arc<SegmentView>, u32)>,
 }
 
 impl Received {
-    /// The data; of a lent event they are in `inbox`.
+    /// The data; of a lent event they are in `inbox`, or in a segment.
     pub(super) fn data<'a>(&'a self, inbox: &'a Inbox) -> Data<'a> {
         let attributes_bytes = self.attributes_bytes;
-        Data(match self.lent {
-            None => Place::Own(&self.block[attributes_bytes as usize..]),
-            Some(Lent { position, data_bytes }) => {
-                Place::Lent(inbox.part(self.priority, position, attributes_bytes, data_bytes))
-            }
-        })
+        let Some(Lent { position, data_bytes, shared }) = &self.lent else {
+            return Data(Place::Own(&self.block[attributes_bytes as usize..]));
+        };
+        let found = shared.as_ref().and_then(|(view, offset)| view.part(*offset, *data_bytes));
+        let part = || inbox.part(self.priority, *position, attributes_bytes, *data_bytes);
+        Data(Place::Lent(found.unwrap_or_else(part)))
     }
 
     pub(super) fn packed_attributes(&self) -> &[u8] {
@@ -68,15 +74,21 @@ enum Place<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// Those of a record in `inbox`.
+    /// Those of a record in `inbox`, which has found its place in `segments` if it refers to one.
     #[inline]
-    pub(super) const fn lent(
+    pub(super) fn lent(
         inbox: &'a Inbox,
+        segments: &'a Segments,
         priority: Priority,
         position: u64,
         header: &InHeader,
     ) -> Self {
-        let InHeader { attributes_bytes, data_bytes, .. } = *header;
+        let InHeader { kind, attributes_bytes, data_bytes, .. } = *header;
+        if kind == InKind::Shared
+            && let Some(part) = segments.part(data_bytes)
+        {
+            return Self(Place::Lent(part));
+        }
         Self(Place::Lent(inbox.part(priority, position, attributes_bytes, data_bytes)))
     }
 
@@ -196,12 +208,13 @@ impl EventTable {
     pub(super) fn put(
         &mut self,
         event: EventHandle,
-        inbox: &Inbox,
+        (inbox, segments): (&Inbox, &Segments),
         priority: Priority,
         position: u64,
         header: &InHeader,
     ) -> Result<(), Error> {
-        let InHeader { attributes_bytes, data_bytes, .. } = *header;
+        let InHeader { kind, attributes_bytes, data_bytes, .. } = *header;
+        let shared = if kind == InKind::Shared { segments.place() } else { None };
         let mut block = std::mem::take(&mut self.spare);
         block.clear();
         block.try_reserve_exact(attributes_bytes as usize).map_err(|_| Error::NoMemory)?;
@@ -216,7 +229,7 @@ impl EventTable {
             retention: Span(header.retention),
             publish_time: header.publish_time,
             id: EventId(header.id),
-            lent: Some(Lent { position, data_bytes }),
+            lent: Some(Lent { position, data_bytes, shared }),
         }));
         Ok(())
     }
@@ -336,7 +349,8 @@ mod tests {
             let (slot, check) = table.reserve()?;
             let check = check.wrapping_add(1) & EVENT_CHECK_MASK;
             let event = EventHandle { instance_slot: table.instance_slot, slot, check };
-            table.put(event, &self.0, Priority::LOWEST, 0, header).map(|()| event)
+            let from = (&self.0, &Segments::default());
+            table.put(event, from, Priority::LOWEST, 0, header).map(|()| event)
         }
 
         /// Has a table lend an event of this window.

@@ -119,12 +119,13 @@ fn keep(library: &Library, reader: &mut Reader) -> Result<(), Error> {
 /// - [`Error::Library`]: its attributes are no block. It has gone.
 /// - [`Error::NoMemory`]: it is lent as before.
 fn put(library: &Library, reader: &mut Reader) -> Result<(), Error> {
-    let Reader { recent, lending, nonsense, found, .. } = reader;
+    let Reader { recent, lending, nonsense, found, segments, .. } = reader;
     let outcome = match (recent.instance(), EventHandle::decode(lending.event)) {
         (Some(instance), Some(event)) => {
             library.process.channels.get_mut(instance.handle).and_then(|mut seat| {
                 let Found { priority, position, ref header, .. } = *found;
-                seat.events.put(event, &library.inbox, priority, position, header)?;
+                let from = (&library.inbox, &*segments);
+                seat.events.put(event, from, priority, position, header)?;
                 instance.reserved_is_used();
                 Ok(())
             })
@@ -164,7 +165,7 @@ impl Record<'_> {
     #[inline]
     pub(super) fn data(&self) -> Data<'_> {
         let Found { priority, position, header, .. } = &self.1.found;
-        Data::lent(&self.0.inbox, *priority, *position, header)
+        Data::lent(&self.0.inbox, &self.1.segments, *priority, *position, header)
     }
 
     /// Frees the event and gives its record back.

@@ -5,6 +5,7 @@ use super::instance::Instance;
 use super::lending::{self, Lending};
 use super::link::Link;
 use super::reading::{Found, Recent};
+use super::segments::Segments;
 use super::{Callbacks, Version};
 use crate::evt::{Error, Incarnation, LibraryNo, Priority};
 use crate::link::inbox::Inbox;
@@ -89,6 +90,8 @@ pub(super) struct Reader {
     pub(super) recent: Recent,
     /// The record that is read and not given back.
     pub(super) lending: Lending,
+    /// Where it may refer to.
+    pub(super) segments: Segments,
     /// The set of the bell, unless that is the selection object.
     bell: Option<OwnedFd>,
     /// The number of the connection that the bell came with.
@@ -138,6 +141,7 @@ impl Library {
         note_descriptor(parts.memory.as_raw_fd());
         note_descriptor(parts.bell.as_raw_fd());
         let membership = parts.link.outbox.membership() & !1;
+        let segments = Segments::new(parts.link.segment());
         // Asleep from the start: the first event must ring.
         parts.inbox.agent_bell().fall_asleep();
         Self {
@@ -153,6 +157,7 @@ impl Library {
                 found: Found::default(),
                 recent: Recent::default(),
                 lending: Lending::none(),
+                segments,
                 bell: Some(parts.bell),
                 bell_of: parts.bell_of,
                 object: None,
@@ -358,6 +363,7 @@ impl Library {
             }
             reader.raise();
         } else {
+            reader.segments.forget_earlier();
             reader.lower();
         }
         drop(reader);

@@ -9,6 +9,7 @@ use crate::evt::node::IdBlock;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
 use crate::link::outring::{OutRing, Refused, Slot};
+use crate::link::segment::SegmentView;
 use crate::sys::{clock, descriptor};
 use crate::wire::request::Block;
 use crate::wire::{Barrier, Body, Request};
@@ -87,6 +88,8 @@ pub(super) struct Link {
     pub(super) outbox: Outbox,
     pub(super) memory: OwnedFd,
     pub(super) limits: Limits,
+    /// The segment of the present node, if there is one and it could be mapped.
+    segment: Mutex<Option<Arc<SegmentView>>>,
     /// Where the node is; it changes when the service moves.
     pub(super) place: Mutex<Place>,
     pub(super) timer: OwnedFd,
@@ -117,6 +120,7 @@ impl Link {
             outbox,
             memory,
             limits,
+            segment: Mutex::new(None),
             place: Mutex::new(place),
             timer,
             retry: Mutex::new(Retry { next: Time::default(), pause: RETRY_FIRST }),
@@ -127,6 +131,19 @@ impl Link {
             ids: Mutex::new(Ids::default()),
             looked_at: AtomicI64::new(0),
         })
+    }
+
+    /// The segment that new records may refer to.
+    pub(super) fn segment(&self) -> Option<Arc<SegmentView>> {
+        self.segment.lock().clone()
+    }
+
+    /// Maps the segment of a node and says so in the outbox. Without it all events come whole.
+    pub(super) fn map_segment(&self, number: u64, memory: Option<OwnedFd>) {
+        let view = memory.and_then(|memory| SegmentView::open(memory.as_fd(), number).ok());
+        let mapped = view.map(Arc::new);
+        self.outbox.note_segment(mapped.as_ref().map_or(0, |view| view.number()));
+        *self.segment.lock() = mapped;
     }
 
     /// Whether there is a connection, as far as is known.

@@ -23,6 +23,7 @@ mod publish;
 mod reading;
 mod restore;
 mod rights;
+mod segments;
 mod table;
 
 use crate::evt::{

@@ -109,12 +109,13 @@ fn peek_at(library: &Library, reader: &mut Reader, priority: Priority) -> bool {
             }
             Ok(None) => return false,
             Err(_) => {
-                // The window cannot be trusted: take what is said to be there as read.
-                let written = library.inbox.ring(priority).written();
-                advance(library, reader, priority, written);
-                reader.nonsense = true;
+                distrust(library, reader, priority);
                 return false;
             }
+        }
+        if reader.found.header.kind == InKind::Shared && !refer(library, reader, priority) {
+            distrust(library, reader, priority);
+            return false;
         }
         reader.found.priority = priority;
         if let Some(subscription) = judge(library, &reader.found.header, &mut reader.recent) {
@@ -124,6 +125,24 @@ fn peek_at(library: &Library, reader: &mut Reader, priority: Priority) -> bool {
         let end = reader.found.end();
         advance(library, reader, priority, end);
     }
+}
+
+/// Finds the data of the record that was found, which are in a segment; false if that cannot be.
+#[inline(never)]
+fn refer(library: &Library, reader: &mut Reader, priority: Priority) -> bool {
+    let Reader { found: Found { position, header, .. }, segments, .. } = reader;
+    let Some(to) = library.inbox.reference(priority, *position, header) else { return false };
+    // From here on it is the header of the event.
+    header.data_bytes = to.bytes;
+    segments.find(to)
+}
+
+/// The window cannot be trusted: takes what is said to be there as read.
+#[cold]
+fn distrust(library: &Library, reader: &mut Reader, priority: Priority) {
+    let written = library.inbox.ring(priority).written();
+    advance(library, reader, priority, written);
+    reader.nonsense = true;
 }
 
 /// For which subscription a record is; `None` when nobody wants it any more. Its open instance is
@@ -136,7 +155,7 @@ fn judge(library: &Library, header: &InHeader, recent: &mut Recent) -> Option<Su
     }
     match header.kind {
         InKind::Lost => instance.subscriptions.lock().first(),
-        InKind::Event => recent.subscription(SubscriptionNo(header.subscription)),
+        InKind::Event | InKind::Shared => recent.subscription(SubscriptionNo(header.subscription)),
         InKind::Pad | InKind::Withdrawn => None,
     }
 }

@@ -167,9 +167,11 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
     let (reply, descriptors) = dialogue.ask(hello, &[])?;
     reply.code?;
-    let reply::Body::Welcome { outbox_bytes, limits, .. } = reply.body else {
+    let reply::Body::Welcome { outbox_bytes, limits, segment, .. } = reply.body else {
         return Err(Error::Library);
     };
+    let mut descriptors = descriptors;
+    let shared = if segment != 0 { descriptors.pop() } else { None };
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::Library)?;
     descriptor::check_eventfd(bell.as_fd()).map_err(|_| Error::Library)?;
     let outbox =
@@ -177,9 +179,10 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let limits: Limits = *limits;
     let connection = Connection::new(dialogue.socket, bell).map_err(|_| Error::NoResources)?;
     let connection = Arc::new(connection);
-    Link::new(outbox, memory, limits, place, connection)
-        .map(Arc::new)
-        .map_err(|_| Error::NoResources)
+    let link = Link::new(outbox, memory, limits, place, connection);
+    let link = link.map_err(|_| Error::NoResources)?;
+    link.map_segment(segment, shared);
+    Ok(Arc::new(link))
 }
 
 /// Makes sure that there is a connection.
@@ -279,8 +282,16 @@ fn bring_back(dialogue: &mut Dialogue, link: &Link) -> Result<Told, Error> {
     let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
     let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
     reply.code?;
+    let shared = match reply.body {
+        reply::Body::Welcome { segment, .. } if segment != 0 => {
+            descriptors.pop().zip(Some(segment))
+        }
+        _ => None,
+    };
     let bell = descriptors.pop().ok_or(Error::Library)?;
     descriptor::check_eventfd(bell.as_fd()).map_err(|_| Error::Library)?;
+    let (memory, number) = shared.unzip();
+    link.map_segment(number.unwrap_or(0), memory);
     let libraries: Vec<Arc<Library>> =
         link.libraries.lock().values().filter_map(Weak::upgrade).collect();
     let mut bells = Vec::new();
@@ -302,6 +313,7 @@ fn restore_library(
     if library.is_finalized() {
         return Ok(None);
     }
+    library.reader.lock().segments.renew(library.link.segment());
     let open = Body::LibraryOpen { library: library.number, resumes: true };
     let (reply, mut descriptors) = dialogue.ask(open, &[library.memory.as_fd()])?;
     let instances: Vec<Arc<Instance>> = library.instances.lock().values().cloned().collect();

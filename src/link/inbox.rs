@@ -5,13 +5,13 @@
 use super::bell::Bell;
 use super::inring::{InRing, Positions, Room, UNIT};
 use super::outbox::Place;
-use super::record::{IN_HEADER, InHeader, InKind};
+use super::part::Part;
+use super::record::{IN_HEADER, InHeader, InKind, REFERENCE, Reference};
 use super::shared::{self, HEADER};
 use super::sync::{AtomicU32, Line, Ordering};
 use crate::evt::Priority;
 use crate::sys::memory::{self, Mapping};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const LEVELS: usize = Priority::LEVELS;
@@ -238,12 +238,31 @@ impl Inbox {
         self.load(priority, position + IN_HEADER as u64, to);
     }
 
+    /// Agent: the reference that a record with this header is about; `None` if it has none.
+    #[must_use]
+    pub fn reference(
+        &self,
+        priority: Priority,
+        position: u64,
+        header: &InHeader,
+    ) -> Option<Reference> {
+        let mut encoded = [0; REFERENCE];
+        if header.data_bytes as usize != REFERENCE {
+            return None;
+        }
+        let skip = IN_HEADER as u64 + u64::from(header.attributes_bytes);
+        self.load(priority, position + skip, &mut encoded);
+        Some(Reference::decode(&encoded))
+    }
+
     /// Agent: a part of what follows the header of a record: `bytes` bytes after `skip` of them.
     #[inline]
     #[must_use]
-    pub const fn part(&self, priority: Priority, position: u64, skip: u32, bytes: u32) -> Part<'_> {
-        let position = position + IN_HEADER as u64 + skip as u64;
-        Part { inbox: self, priority, position, bytes: bytes as usize }
+    pub fn part(&self, priority: Priority, position: u64, skip: u32, bytes: u32) -> Part<'_> {
+        let position = position + IN_HEADER as u64 + u64::from(skip);
+        let from = self.data(priority, position, bytes as usize);
+        // SAFETY: so many bytes are inside the ring, and the mapping is not given up before `self`.
+        unsafe { Part::new(from, bytes as usize) }
     }
 
     /// Agent: writes the changed header of an unread record back: another subscription, or
@@ -289,41 +308,6 @@ impl Inbox {
         if self.ring(priority).read() == tail {
             self.mapping.give_back(self.data_offset(priority, 0), self.ring_bytes);
         }
-    }
-}
-
-/// Part of a record that the agent has not given back yet. The node may still write there, if it
-/// breaks the rules: what has to be right is copied first.
-#[derive(Debug, Clone, Copy)]
-pub struct Part<'a> {
-    inbox: &'a Inbox,
-    priority: Priority,
-    position: u64,
-    bytes: usize,
-}
-
-impl Part<'_> {
-    /// How many bytes.
-    #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Copies the bytes to `to`, which is as long.
-    #[inline]
-    pub fn copy_to(&self, to: &mut [MaybeUninit<u8>]) {
-        assert_eq!(to.len(), self.bytes, "the caller has made room");
-        let from = self.inbox.data(self.priority, self.position, self.bytes);
-        // SAFETY: `from` is inside the ring; `to` is as long, and no part of an inbox.
-        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr().cast(), self.bytes) };
-    }
-
-    /// Copies the bytes to the end of `into`, which has room for them.
-    pub fn append_to(&self, into: &mut Vec<u8>) {
-        let end = into.len() + self.bytes;
-        self.copy_to(&mut into.spare_capacity_mut()[..self.bytes]);
-        // SAFETY: so many bytes have just been written behind what was there.
-        unsafe { into.set_len(end) };
     }
 }
 

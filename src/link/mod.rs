@@ -12,7 +12,9 @@ pub mod inring;
 mod models;
 pub mod outbox;
 pub mod outring;
+pub mod part;
 pub mod record;
+pub mod segment;
 mod shared;
 pub mod sync;
 

@@ -25,6 +25,7 @@ struct Header {
     block: Line<AtomicU64>,
     rights: Line<AtomicU64>,
     membership: Line<AtomicU32>,
+    segment: Line<AtomicU64>,
 }
 
 const _: () = assert!(size_of::<Header>() <= HEADER);
@@ -208,6 +209,17 @@ impl Outbox {
             self.header().membership.0.fetch_add(1, Ordering::AcqRel);
         }
         changed
+    }
+
+    /// The number of the segment that the program has mapped; 0 for none.
+    #[must_use]
+    pub fn mapped_segment(&self) -> u64 {
+        self.header().segment.0.load(Ordering::Acquire)
+    }
+
+    /// Agent: says which segment is mapped. The node looks when a library handle is opened.
+    pub fn note_segment(&self, number: u64) {
+        self.header().segment.0.store(number, Ordering::Release);
     }
 
     /// Agent: takes credit for one retained event of `bytes` bytes; false if there is not enough.

@@ -8,6 +8,8 @@ pub const VERSION: u32 = 1;
 pub const OUT_HEADER: usize = 48;
 /// Bytes of an inbox record's header.
 pub const IN_HEADER: usize = 64;
+/// Bytes of a reference.
+pub const REFERENCE: usize = 16;
 
 /// A publication on its way to the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,9 @@ pub enum InKind {
     Lost,
     /// An event that the program's own side has withdrawn before it was read.
     Withdrawn,
+    /// An event for a subscription whose data are in a segment: those of the record are a
+    /// [`Reference`].
+    Shared,
 }
 
 impl InKind {
@@ -83,6 +88,7 @@ impl InKind {
             Self::Event => 2,
             Self::Lost => 3,
             Self::Withdrawn => 4,
+            Self::Shared => 5,
         }
     }
 
@@ -95,6 +101,7 @@ impl InKind {
             2 => Some(Self::Event),
             3 => Some(Self::Lost),
             4 => Some(Self::Withdrawn),
+            5 => Some(Self::Shared),
             _ => None,
         }
     }
@@ -191,6 +198,35 @@ impl InHeader {
     }
 }
 
+/// Where in a segment the data of an event are: the data of its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    /// The number of the segment.
+    pub segment: u64,
+    /// Where in it they begin.
+    pub offset: u32,
+    /// How many bytes.
+    pub bytes: u32,
+}
+
+impl Reference {
+    /// The reference as bytes.
+    #[must_use]
+    pub fn encode(&self) -> [u8; REFERENCE] {
+        let mut to = [0; REFERENCE];
+        to[..8].copy_from_slice(&self.segment.to_le_bytes());
+        to[8..12].copy_from_slice(&self.offset.to_le_bytes());
+        to[12..].copy_from_slice(&self.bytes.to_le_bytes());
+        to
+    }
+
+    /// Reads a reference.
+    #[must_use]
+    pub fn decode(from: &[u8; REFERENCE]) -> Self {
+        Self { segment: u64_at(from, 0), offset: u32_at(from, 8), bytes: u32_at(from, 12) }
+    }
+}
+
 #[inline]
 fn u32_at(from: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([from[at], from[at + 1], from[at + 2], from[at + 3]])
@@ -278,6 +314,12 @@ mod tests {
         assert_eq!(InKind::of(1), Some(InKind::Pad));
         assert_eq!(InKind::of(3), Some(InKind::Lost));
         assert_eq!(InKind::of(4), Some(InKind::Withdrawn));
+        assert_eq!(InKind::of(5), Some(InKind::Shared));
+        let (segment, offset, bytes) = (0x0102_0304_0506_0708, 0x1112_1314, 0x2122_2324);
+        let to = Reference { segment, offset, bytes };
+        let expected = [8, 7, 6, 5, 4, 3, 2, 1, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21];
+        assert_eq!(to.encode(), expected);
+        assert_eq!(Reference::decode(&to.encode()), to);
     }
 
     #[test]
@@ -302,5 +344,6 @@ mod tests {
         header.priority = 4;
         assert!(InHeader::decode(&header.encode()).is_none());
         assert_eq!(InKind::of(0), None);
+        assert_eq!(InKind::of(6), None);
     }
 }

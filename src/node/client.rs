@@ -151,6 +151,18 @@ impl Client {
         })
     }
 
+    /// The number of the segment that its windows may refer to; 0 for none. What they refer to the
+    /// program may read until it is seen to end.
+    pub(super) fn mapped_segment(&self) -> u64 {
+        let outbox = self.linked.as_ref().map(|linked| &linked.outbox);
+        outbox.filter(|_| self.pidfd.is_some()).map_or(0, |outbox| outbox.mapped_segment())
+    }
+
+    /// What will tell of its end; `None` if it has ended, or nothing tells.
+    pub(super) fn into_end(self) -> Option<OwnedFd> {
+        if self.has_ended() { None } else { self.pidfd }
+    }
+
     /// Reads what the socket has, up to the bound of waiting requests.
     ///
     /// # Errors

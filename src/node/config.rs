@@ -3,6 +3,7 @@
 use super::cluster_config::{ClusterConfig, ClusterTable};
 use super::metrics::Address;
 use crate::evt::{Limits, Span};
+use crate::link::segment::SLOTS_MAX;
 use crate::policy::{self, Policy, accounts};
 use crate::wire::MESSAGE_BYTES_MAX;
 use serde::Deserialize;
@@ -21,6 +22,8 @@ pub struct Config {
     pub outbox_bytes: usize,
     /// Bytes of each of the four rings of a library handle's window, a power of two.
     pub inbox_bytes: usize,
+    /// Payloads of 64 KiB that windows can refer to instead of having them; 0: none.
+    pub shared_slots: usize,
     /// How long channels that were unlinked wait for their openers after a restart.
     pub grace: Span,
     /// Leave after so long without a program; `None`: stay.
@@ -49,6 +52,7 @@ impl Default for Config {
             limits: Limits::default(),
             outbox_bytes: 1 << 21,
             inbox_bytes: 1 << 21,
+            shared_slots: 256,
             grace: Span(30_000_000_000),
             idle_exit: None,
             socket_mode: 0o660,
@@ -88,6 +92,7 @@ struct NodeTable {
 struct LinkTable {
     outbox_bytes: Option<u64>,
     inbox_bytes: Option<u64>,
+    shared_slots: Option<u64>,
 }
 
 #[derive(Debug, Deserialize, Default)]
@@ -196,6 +201,10 @@ impl Config {
         }
         if let Some(bytes) = file.link.inbox_bytes {
             config.inbox_bytes = bytes as usize;
+        }
+        if let Some(slots) = file.link.shared_slots {
+            within("link.shared_slots", slots, 0, SLOTS_MAX as u64)?;
+            config.shared_slots = slots as usize;
         }
         if let Some(listen) = file.metrics.listen {
             let address = Address::parse(&listen);
@@ -320,6 +329,8 @@ mod tests {
         assert!(error.starts_with("line 2: unknown field `chanels_max`"), "{error}");
         let error = Config::parse("[link]\ninbox_bytes = 4096\n").unwrap_err();
         assert!(error.contains("link.inbox_bytes = 4096: use a power of two from"), "{error}");
+        let error = Config::parse("[link]\nshared_slots = 1025\n").unwrap_err();
+        assert_eq!(error, "link.shared_slots = 1025: use a number from 0 to 1024");
         let error = Config::parse("[limits]\npatterns_max = 1000\n").unwrap_err();
         assert!(error.contains("their product"), "{error}");
     }

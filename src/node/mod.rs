@@ -26,6 +26,7 @@ mod reload;
 mod requests;
 mod rest;
 mod schedule;
+mod sharing;
 mod starts;
 mod status;
 mod supervisor;
@@ -49,6 +50,7 @@ use journal::Journal;
 use log::Level;
 use metrics::Metrics;
 use place::Place;
+use sharing::Sharing;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -208,7 +210,7 @@ impl Server {
             replication,
             has_departed: false,
             begins_anew: false,
-            inboxes: Inboxes::default(),
+            inboxes: Inboxes::new(Sharing::begin(&config)),
             clients: Vec::new(),
             generation: 0,
             connected: 0,
@@ -312,7 +314,9 @@ impl Server {
             SCRAPER => self.serve_scraper(slot, generation),
             ENGINE => self.note_engine(),
             _ => {
-                let Some(client) = self.client(slot, generation) else { return };
+                let Some(client) = self.client(slot, generation) else {
+                    return self.inboxes.forget_ended();
+                };
                 match kind {
                     CONTROL => client.readable = true,
                     END => {
@@ -420,7 +424,7 @@ impl Server {
             replication.forget(client.process);
         }
         self.core.disconnect(client.process);
-        self.inboxes.remove_process(client.process);
+        self.inboxes.remove_process(client.process, client.into_end());
         self.connected -= 1;
         if self.connected == 0 {
             self.idle_since = Some(self.now);

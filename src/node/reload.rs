@@ -37,6 +37,10 @@ impl Server {
             Err(why) => return complain(format_args!("the policy stays as it was: {why}")),
         };
         self.config.policy = read.policy;
+        // Who may not get an event could read it in the segment.
+        for to in self.inboxes.permit_sharing(self.config.policy.is_empty()) {
+            self.note_use(to.process.0 as usize);
+        }
         let changed = self.judge_again();
         let rules = self.config.policy.len();
         log(format_args!(

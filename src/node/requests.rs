@@ -265,7 +265,7 @@ impl Server {
         }
         let memory = if resumes { descriptors.pop() } else { None };
         match self.link(slot, memory) {
-            Ok(handed) => {
+            Ok(mut handed) => {
                 let Some(Client { process, linked: Some(linked), .. }) = &self.clients[slot] else {
                     return only(Err(Error::Library));
                 };
@@ -280,9 +280,12 @@ impl Server {
                 // What was on offer came in `blocks`; from now on this start's are used.
                 self.withdraw_offer(slot);
                 self.offer_ids(slot);
+                let (segment, memory) = self.inboxes.hand_segment().unzip();
+                handed.extend(memory);
                 let welcome = reply::Body::Welcome {
                     version: VERSION,
                     outbox_bytes: self.config.outbox_bytes as u32,
+                    segment: segment.unwrap_or(0),
                     limits: Box::new(self.core.limits().clone()),
                 };
                 (Ok(()), welcome, handed)
@@ -418,7 +421,8 @@ impl Server {
             linked.had_backlog.insert(to.library.0);
         }
         window.begin();
-        self.inboxes.add(to, window);
+        let mapped = self.clients[slot].as_ref().map_or(0, Client::mapped_segment);
+        self.inboxes.add(to, window, mapped);
         Ok(memory.into_iter().chain([handed_bell]).collect())
     }
 

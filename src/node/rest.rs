@@ -47,7 +47,7 @@ impl Server {
         for window in self.inboxes.windows_of(process) {
             used |= window.take_touch();
         }
-        if used {
+        if used || self.inboxes.is_to_be_erased(process) {
             return false;
         }
         client.watched = false;

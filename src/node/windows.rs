@@ -1,5 +1,8 @@
 //! The inboxes of all library handles, as the core writes to them.
 
+mod referring;
+
+use super::sharing::Sharing;
 use crate::evt::LibraryNo;
 use crate::evt::node::{Data, Delivery, ProcessKey, Target, What, Windows};
 use crate::evt::{EventId, Priority};
@@ -8,6 +11,8 @@ use crate::link::inring::UNIT;
 use crate::link::outbox::{Outbox, Place};
 use crate::link::record::{IN_HEADER, InHeader, InKind};
 use crate::sys::{clock, descriptor};
+use referring::Refers;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -21,6 +26,8 @@ pub(super) struct Window {
     marks: u8,
     /// The node's queue holds more for it.
     pub(super) backlog: bool,
+    /// What its records refer to in the segment; none for a program that has not mapped it.
+    refers: Option<Box<Refers>>,
 }
 
 /// Where a ring of a window ends on both sides.
@@ -54,7 +61,7 @@ impl Window {
             }
             ends[priority.index()] = Ends { tail: written, read };
         }
-        Some(Self { inbox, bell, ends, marks: 0, backlog: false })
+        Some(Self { inbox, bell, ends, marks: 0, backlog: false, refers: None })
     }
 
     /// Bytes that the program has not read, and bytes of the rings.
@@ -95,6 +102,27 @@ impl Window {
     #[inline(never)]
     fn put_lost(&mut self, instance: u64) -> Option<u64> {
         self.put(Priority::HIGHEST, &lost_header(instance), &[], Source::Bytes(&[]))
+    }
+
+    /// Sets the marks for a record of this priority.
+    #[inline(always)]
+    fn note(
+        &mut self,
+        to: Target,
+        priority: Priority,
+        changed: &mut Vec<Target>,
+        newly_used: &mut Vec<Target>,
+    ) {
+        let marks = 1 << priority.number() | USED | TOUCHED;
+        if self.marks & marks != marks {
+            if self.marks & LEVELS == 0 {
+                changed.push(to);
+            }
+            if self.marks & USED == 0 {
+                newly_used.push(to);
+            }
+            self.marks |= marks;
+        }
     }
 
     /// Shows what was written and rings if the program sleeps.
@@ -151,6 +179,8 @@ struct InFlight {
     position: u64,
     skip: usize,
     bytes: usize,
+    /// They are in the segment.
+    shared: bool,
 }
 
 impl InFlight {
@@ -174,6 +204,9 @@ pub(super) struct Inboxes {
     backlogged: Vec<Target>,
     newly_used: Vec<Target>,
     in_flight: Option<InFlight>,
+    sharing: Option<Sharing>,
+    /// Those that refer to the segment.
+    referring: VecDeque<Target>,
 }
 
 impl Inboxes {
@@ -185,7 +218,9 @@ impl Inboxes {
         self.table.get(to.process.0 as usize)?.get(to.library.0 as usize)?.as_ref()
     }
 
-    pub(super) fn add(&mut self, to: Target, window: Window) {
+    /// Adds the window of a program that has mapped the segment of the number `mapped`.
+    pub(super) fn add(&mut self, to: Target, mut window: Window, mapped: u64) {
+        self.let_refer(&mut window, mapped);
         let (process, library) = (to.process.0 as usize, to.library.0 as usize);
         if self.table.len() <= process {
             self.table.resize_with(process + 1, Vec::new);
@@ -200,14 +235,18 @@ impl Inboxes {
     pub(super) fn remove(&mut self, to: Target) {
         if let Some(row) = self.table.get_mut(to.process.0 as usize)
             && let Some(place) = row.get_mut(to.library.0 as usize)
+            && let Some(window) = place.take()
         {
-            *place = None;
+            // Its program reads it no more.
+            self.forget(to, window);
         }
     }
 
-    pub(super) fn remove_process(&mut self, process: ProcessKey) {
+    /// A program has let go of its connection. If it has not ended, `end` will tell when it does.
+    pub(super) fn remove_process(&mut self, process: ProcessKey, end: Option<OwnedFd>) {
         if let Some(row) = self.table.get_mut(process.0 as usize) {
-            *row = Vec::new();
+            let windows = std::mem::take(row).into_iter().flatten();
+            self.part_with(process, windows, end);
         }
         self.answered.retain(|to| to.process != process);
     }
@@ -235,7 +274,8 @@ impl Inboxes {
     /// Says where the data of the next publications are.
     pub(super) fn begin_flight(&mut self, outbox: &Rc<Outbox>, priority: Priority) {
         let outbox = Rc::clone(outbox);
-        self.in_flight = Some(InFlight { outbox, priority, position: 0, skip: 0, bytes: 0 });
+        let (position, skip, bytes, shared) = (0, 0, 0, false);
+        self.in_flight = Some(InFlight { outbox, priority, position, skip, bytes, shared });
     }
 
     /// Says where in that ring the data of the next publication are.
@@ -303,6 +343,40 @@ const fn rounded(content: u64) -> Option<u32> {
     if bytes > u32::MAX as u64 { None } else { Some(bytes as u32) }
 }
 
+/// The header of an event with so many bytes of data in its record; `None` if it is none, or too
+/// long.
+#[inline(always)]
+fn event_header(delivery: &Delivery<'_>, data_bytes: usize) -> Option<InHeader> {
+    let What::Event {
+        subscription,
+        id,
+        publish_time,
+        retention,
+        left,
+        priority,
+        attributes,
+        data: _,
+    } = &delivery.what
+    else {
+        return None;
+    };
+    let mut header = InHeader {
+        bytes: 0,
+        kind: InKind::Event,
+        instance: delivery.instance.0,
+        subscription: subscription.0,
+        attributes_bytes: attributes.len() as u32,
+        data_bytes: data_bytes as u32,
+        priority: u32::from(priority.number()),
+        id: id.0,
+        publish_time: *publish_time,
+        retention: retention.0,
+        left: left.0,
+    };
+    header.bytes = rounded(header.content_bytes())?;
+    Some(header)
+}
+
 impl Windows for Inboxes {
     #[inline(always)]
     fn put(&mut self, to: Target, delivery: &Delivery<'_>) -> Option<u64> {
@@ -311,52 +385,21 @@ impl Windows for Inboxes {
         let window = window.as_mut()?;
         let end = match &delivery.what {
             What::Lost => window.put_lost(delivery.instance.0),
-            What::Event {
-                subscription,
-                id,
-                publish_time,
-                retention,
-                left,
-                priority,
-                attributes,
-                data,
-            } => {
+            What::Event { priority, attributes, data, .. } => {
                 let source = match data {
                     Data::Stored(bytes) => Source::Bytes(bytes),
                     Data::InFlight => Source::Outbox(in_flight.as_ref()?.place()),
                 };
-                let data_bytes = match &source {
-                    Source::Bytes(bytes) => bytes.len(),
-                    Source::Outbox(place) => place.bytes,
-                };
-                let mut header = InHeader {
-                    bytes: 0,
-                    kind: InKind::Event,
-                    instance: delivery.instance.0,
-                    subscription: subscription.0,
-                    attributes_bytes: attributes.len() as u32,
-                    data_bytes: data_bytes as u32,
-                    priority: u32::from(priority.number()),
-                    id: id.0,
-                    publish_time: *publish_time,
-                    retention: retention.0,
-                    left: left.0,
-                };
-                header.bytes = rounded(header.content_bytes())?;
+                let header = event_header(delivery, source.bytes())?;
                 window.put(*priority, &header, attributes, source)
             }
         }?;
-        let marks = 1 << delivery.what.priority().number() | USED | TOUCHED;
-        if window.marks & marks != marks {
-            if window.marks & LEVELS == 0 {
-                changed.push(to);
-            }
-            if window.marks & USED == 0 {
-                newly_used.push(to);
-            }
-            window.marks |= marks;
-        }
+        window.note(to, delivery.what.priority(), changed, newly_used);
         Some(end)
+    }
+
+    fn put_shared(&mut self, to: Target, delivery: &Delivery<'_>) -> Option<u64> {
+        self.refer_to_shared(to, delivery)
     }
 
     fn consumed(&self, to: Target, priority: Priority, position: u64) -> bool {
@@ -368,8 +411,19 @@ impl Windows for Inboxes {
 
     fn data_in_flight(&mut self, into: &mut Vec<u8>) {
         if let Some(flight) = &self.in_flight {
+            if flight.shared {
+                return self.shared_data(into);
+            }
             flight.place().append_to(into);
         }
+    }
+
+    fn share_in_flight(&mut self) -> bool {
+        self.share()
+    }
+
+    fn end_share(&mut self) {
+        self.end_shared();
     }
 
     fn backlog(&mut self, to: Target, levels: u8) {

@@ -3,21 +3,45 @@
 use super::descriptor::{checked, owned};
 use super::inherited::{self, Note};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 
 const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+/// Of memory that only mappings of before can write to.
+const READ_SEALS: libc::c_int = SEALS | libc::F_SEAL_FUTURE_WRITE;
 
 /// Makes a memfd of `bytes` zero bytes whose size can never change.
 pub fn sealed(name: &std::ffi::CStr, bytes: usize) -> io::Result<OwnedFd> {
+    let memory = unsealed(name, bytes)?;
+    add_seals(&memory, SEALS)?;
+    Ok(memory)
+}
+
+/// Makes a memfd of `bytes` zero bytes that nobody else can ever write to, and the one mapping that
+/// can. Its pages cannot be given back either.
+///
+/// # Errors
+///
+/// Also when the kernel does not know such a seal, before Linux 5.1.
+pub fn published(name: &std::ffi::CStr, bytes: usize) -> io::Result<(OwnedFd, Mapping)> {
+    let memory = unsealed(name, bytes)?;
+    let mapping = Mapping::new(memory.as_fd(), bytes)?;
+    add_seals(&memory, READ_SEALS)?;
+    Ok((memory, mapping))
+}
+
+fn unsealed(name: &std::ffi::CStr, bytes: usize) -> io::Result<OwnedFd> {
     let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: `name` is a C string.
     let memory = owned(unsafe { libc::memfd_create(name.as_ptr(), flags) })?;
     // SAFETY: the call takes numbers only.
     checked(unsafe { libc::ftruncate(memory.as_raw_fd(), bytes as libc::off_t) })?;
-    // SAFETY: the call takes numbers only.
-    checked(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, SEALS) })?;
     Ok(memory)
+}
+
+fn add_seals(memory: &OwnedFd, seals: libc::c_int) -> io::Result<()> {
+    // SAFETY: the call takes numbers only.
+    checked(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_ADD_SEALS, seals) }).map(|_| ())
 }
 
 /// The length of what a descriptor stands for.
@@ -41,13 +65,23 @@ pub fn identity(memory: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
 /// Checks that a received descriptor is memory of exactly `bytes` bytes, sealed as [`sealed`] does
 /// it, and of ordinary pages.
 pub fn check_sealed(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    check(memory, bytes, SEALS)
+}
+
+/// Checks that a received descriptor is memory of exactly `bytes` bytes, as [`published`] makes it,
+/// and of ordinary pages.
+pub fn check_published(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    check(memory, bytes, READ_SEALS)
+}
+
+fn check(memory: BorrowedFd<'_>, bytes: usize, wanted: libc::c_int) -> io::Result<()> {
     // SAFETY: the call takes numbers only.
     let seals = checked(unsafe { libc::fcntl(memory.as_raw_fd(), libc::F_GET_SEALS) })?;
     // SAFETY: a statfs structure is plain numbers, for which zero is a value.
     let mut system: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `system` lives through the call.
     checked(unsafe { libc::fstatfs(memory.as_raw_fd(), &raw mut system) })?;
-    let right = seals & SEALS == SEALS
+    let right = seals & wanted == wanted
         && seals & libc::F_SEAL_WRITE == 0
         && bytes_of(memory)? == bytes
         && system.f_type == libc::TMPFS_MAGIC;
@@ -72,16 +106,18 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps `bytes` bytes of `memory`, which must be exactly that long.
     pub fn new(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        Self::with(memory, bytes, libc::PROT_READ | libc::PROT_WRITE)
+    }
+
+    /// As [`Mapping::new`], for reading alone: to write there is a fault.
+    pub fn to_read(memory: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        Self::with(memory, bytes, libc::PROT_READ)
+    }
+
+    fn with(memory: BorrowedFd<'_>, bytes: usize, access: libc::c_int) -> io::Result<Self> {
         // SAFETY: the kernel chooses the address, so no existing mapping is touched.
         let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                memory.as_raw_fd(),
-                0,
-            )
+            libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED, memory.as_raw_fd(), 0)
         };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());

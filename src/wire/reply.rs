@@ -24,8 +24,9 @@ pub struct Reply {
 pub enum Body {
     /// Nothing.
     None,
-    /// To a hello: the link version, the bytes of each ring of the outbox, the limits.
-    Welcome { version: u32, outbox_bytes: u32, limits: Box<Limits> },
+    /// To a hello: the link version, the bytes of each ring of the outbox, the limits, and
+    /// the number of the segment whose memory comes along as the last descriptor; 0 for none.
+    Welcome { version: u32, outbox_bytes: u32, segment: u64, limits: Box<Limits> },
     /// To an open, and to the restoration of an instance: which channel it is.
     Opened { incarnation: Incarnation },
     /// To a `Gone` request: those that are gone.
@@ -90,9 +91,10 @@ impl Reply {
         to.u32(self.id);
         match &self.body {
             Body::None | Body::Moved => {}
-            Body::Welcome { version, outbox_bytes, limits } => {
+            Body::Welcome { version, outbox_bytes, segment, limits } => {
                 to.u32(*version);
                 to.u32(*outbox_bytes);
+                to.u64(*segment);
                 write_limits(limits, &mut to);
             }
             Body::Opened { incarnation } => to.u128(incarnation.0),
@@ -120,6 +122,7 @@ impl Reply {
             2 => Body::Welcome {
                 version: from.u32()?,
                 outbox_bytes: from.u32()?,
+                segment: from.u64()?,
                 limits: Box::new(read_limits(&mut from)?),
             },
             3 => Body::Opened { incarnation: Incarnation(from.u128()?) },
@@ -175,7 +178,7 @@ mod tests {
         let limits = Box::new(Limits { channels_max: 3, ..Limits::default() });
         let mut samples = vec![
             Body::None,
-            Body::Welcome { version: 1, outbox_bytes: 2, limits },
+            Body::Welcome { version: 1, outbox_bytes: 2, segment: 3, limits },
             Body::Opened { incarnation: Incarnation(u128::MAX - 1) },
             Body::Gone { ids: vec![EventId(5)] },
             Body::Moved,

@@ -42,6 +42,11 @@ pub(crate) struct Inboxes {
     /// How often they were read. Each reading finds other bytes if `treacherous`.
     pub(crate) readings: u8,
     pub(crate) treacherous: bool,
+    /// The data of the present publication are shared, and these they are.
+    shared: Option<Vec<u8>>,
+    /// Payloads that may still be shared, and how many were.
+    pub(crate) slots: usize,
+    pub(crate) shares: usize,
     pub(crate) backlog: BTreeMap<Target, bool>,
     /// The priorities at which something waits, a bit for each.
     pub(crate) levels: BTreeMap<Target, u8>,
@@ -55,6 +60,9 @@ impl Inboxes {
             in_flight: Vec::new(),
             readings: 0,
             treacherous: false,
+            shared: None,
+            slots: usize::MAX,
+            shares: 0,
             backlog: BTreeMap::new(),
             levels: BTreeMap::new(),
             rings: BTreeMap::new(),
@@ -106,7 +114,7 @@ impl Windows for Inboxes {
                 data,
             } => {
                 let data = match data {
-                    Data::InFlight => self.read(),
+                    Data::InFlight => self.shared.clone().unwrap_or_else(|| self.read()),
                     Data::Stored(bytes) => bytes.to_vec(),
                 };
                 let attributes = attributes.to_vec();
@@ -134,8 +142,23 @@ impl Windows for Inboxes {
     }
 
     fn data_in_flight(&mut self, into: &mut Vec<u8>) {
-        let bytes = self.read();
+        let bytes = self.shared.clone().unwrap_or_else(|| self.read());
         into.extend_from_slice(&bytes);
+    }
+
+    fn share_in_flight(&mut self) -> bool {
+        assert!(self.shared.is_none(), "the publication before has been ended");
+        if self.slots == 0 {
+            return false;
+        }
+        self.slots -= 1;
+        self.shares += 1;
+        self.shared = Some(self.read());
+        true
+    }
+
+    fn end_share(&mut self) {
+        assert!(self.shared.take().is_some(), "what ends has begun");
     }
 
     fn backlog(&mut self, to: Target, levels: u8) {

@@ -352,6 +352,7 @@ fn take_and_die(listener: &OwnedFd) {
             Body::Hello { .. } => reply::Body::Welcome {
                 version: 1,
                 outbox_bytes: 1 << 20,
+                segment: 0,
                 limits: Box::new(Limits::default()),
             },
             _ => reply::Body::None,

@@ -13,7 +13,7 @@ use nix::sys::{prctl, signal};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,9 @@ struct State {
     invocations: Mutex<Vec<String>>,
     /// Callbacks so far.
     called: AtomicU64,
+    /// Events are kept, and those that are.
+    keeps: AtomicBool,
+    kept: Mutex<Vec<(SubscriptionId, Handle)>>,
     /// Times that a selection object woke a polling thread, and how often nothing was there.
     wakes: AtomicU64,
     empty: AtomicU64,
@@ -73,6 +76,10 @@ impl Callbacks for Told {
     }
 
     fn deliver(&self, subscription: SubscriptionId, event: Handle, _data_bytes: u64) {
+        if self.0.keeps.load(Ordering::SeqCst) {
+            self.0.kept.lock().unwrap().push((subscription, event));
+            return;
+        }
         let line = told(subscription, event);
         self.0.called.fetch_add(1, Ordering::SeqCst);
         // Before it is told: a test may end the library handle as soon as it knows.
@@ -93,7 +100,13 @@ fn told(subscription: SubscriptionId, event: Handle) -> Result<String, Error> {
         let mut bytes = Vec::with_capacity(data.bytes());
         data.append_to(&mut bytes);
         let end = bytes.iter().position(|byte| *byte == b'.').unwrap_or(bytes.len());
-        Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
+        let (text, rest) = bytes.split_at(end);
+        // Behind the text come dots, or it is repeated to the end.
+        let first = &bytes[..bytes.len().min(end + 1)];
+        let whole = rest.iter().all(|byte| *byte == b'.')
+            || bytes.chunks(first.len()).all(|chunk| first.starts_with(chunk));
+        let damaged = if whole { "" } else { "damaged " };
+        Ok(format!("{damaged}{}", String::from_utf8_lossy(text)))
     })?;
     Ok(format!("! event {} {} {priority} {text}", subscription.0, id.0))
 }
@@ -209,6 +222,17 @@ fn obey_more(state: &Shared, words: &[&str]) -> Answer {
             publish(channel(state, name)?, number(priority), number(milliseconds), &text)
                 .map(|id| id.0.to_string())
         }
+        ["large", name, priority, text, bytes] => {
+            let bytes = number::<usize>(bytes);
+            let text: String = text.chars().chain(['.']).cycle().take(bytes).collect();
+            publish(channel(state, name)?, number(priority), 0, &text).map(|id| id.0.to_string())
+        }
+        ["keep", whether] => {
+            state.keeps.store(whether == "yes", Ordering::SeqCst);
+            Ok("ok".into())
+        }
+        ["kept"] => Ok(state.kept.lock().unwrap().len().to_string()),
+        ["release"] => release(state),
         ["local", name] => local(channel(state, name)?),
         ["limit", lib] => ok(agent::limits(library(state, lib)?)),
         ["object", lib] => ok(agent::selection_object(library(state, lib)?)),
@@ -258,6 +282,15 @@ fn publish(channel: Handle, priority: u8, milliseconds: u64, text: &str) -> Resu
     .and_then(|()| agent::publish(event, text.as_bytes()));
     agent::event_free(event)?;
     published
+}
+
+/// Tells the events that were kept, and frees them.
+fn release(state: &State) -> Answer {
+    for (subscription, event) in std::mem::take(&mut *state.kept.lock().unwrap()) {
+        say(&told(subscription, event)?);
+        agent::event_free(event)?;
+    }
+    Ok("ok".into())
 }
 
 /// The functions that need no service.

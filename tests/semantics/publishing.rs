@@ -184,3 +184,71 @@ fn a_single_taker_with_room_gets_the_data_from_where_they_are() {
     assert_eq!(desk.inboxes.readings, 1);
     assert_eq!(desk.read(process).len(), 1);
 }
+
+/// Data of a size that is shared.
+fn large(first: char) -> String {
+    format!("{first}{}", "-".repeat(10_000))
+}
+
+#[test]
+fn large_data_for_several_takers_are_put_in_one_place_for_all() {
+    let mut desk = Desk::new();
+    desk.inboxes.treacherous = true;
+    let process = desk.process();
+    let opens = [desk.open(process, CHANNEL), desk.open(process, CHANNEL)];
+    let data = |desk: &mut Desk| -> Vec<u8> {
+        let read = desk.read(process).into_iter();
+        read.filter_map(|(_, event)| event.map(|event| event.data[0])).collect()
+    };
+    let (large, text) = (large('x'), "small");
+    desk.publish(opens[0], Draft { data: &large, ..Draft::default() });
+    desk.subscribe(opens[0], 1, everything()).unwrap();
+    desk.publish(opens[0], Draft { data: &large, ..Draft::default() });
+    assert_eq!((data(&mut desk), desk.inboxes.shares), (vec![1], 0), "one taker at most");
+    desk.subscribe(opens[1], 1, everything()).unwrap();
+    desk.publish(opens[0], Draft { data: text, ..Draft::default() });
+    assert_eq!((data(&mut desk), desk.inboxes.shares), (vec![2, 2], 0), "too small");
+    desk.publish(opens[0], Draft { data: &large, ..Draft::default() });
+    assert_eq!((data(&mut desk), desk.inboxes.shares), (vec![3, 3], 1));
+
+    // No place: one copy in the node, as for small data.
+    desk.inboxes.slots = 0;
+    desk.publish(opens[0], Draft { data: &large, ..Draft::default() });
+    assert_eq!((data(&mut desk), desk.inboxes.shares), (vec![4, 4], 1));
+}
+
+#[test]
+fn who_has_no_room_gets_the_shared_bytes_later() {
+    let mut desk = Desk::new();
+    desk.inboxes.treacherous = true;
+    desk.inboxes.capacity = 1;
+    let processes = [desk.process(), desk.process()];
+    let opens = processes.map(|process| desk.open(process, CHANNEL));
+    opens.iter().for_each(|open| desk.subscribe(*open, 1, everything()).unwrap());
+    let large = large('x');
+    for _ in 0..3 {
+        desk.publish(opens[0], Draft { data: &large, ..Draft::default() });
+    }
+    assert_eq!((desk.inboxes.shares, desk.inboxes.readings), (3, 3), "each was read once");
+    for process in processes {
+        let data = desk.read(process).into_iter().map(|(_, event)| event.unwrap().data);
+        let all: Vec<Vec<u8>> = data.collect();
+        assert_eq!(all, [1, 2, 3].map(|reading| vec![reading; large.len()]));
+    }
+}
+
+#[test]
+fn what_a_queue_does_not_admit_leaves_the_shared_bytes_alone() {
+    let limits = Limits { queue_bytes_max: 15_000, ..Limits::default() };
+    let mut desk = Desk::with(limits, 1);
+    let processes = [desk.process(), desk.process()];
+    let opens = processes.map(|process| desk.open(process, CHANNEL));
+    opens.iter().for_each(|open| desk.subscribe(*open, 1, everything()).unwrap());
+    for letter in ['a', 'b', 'c', 'd'] {
+        desk.publish(opens[0], Draft { data: &large(letter), ..Draft::default() });
+    }
+    assert_eq!(desk.inboxes.shares, 4);
+    let heard = desk.read(processes[1]).into_iter().map(|(_, event)| event.map(|it| it.data[0]));
+    let firsts: Vec<_> = heard.collect();
+    assert_eq!(firsts, [None, Some(b'a'), Some(b'b')], "one in the window, one in the queue");
+}

@@ -9,7 +9,8 @@ use SaEvt::evt::{
 };
 use SaEvt::link::inbox::Inbox;
 use SaEvt::link::outbox::Outbox;
-use SaEvt::link::record::{OutHeader, VERSION};
+use SaEvt::link::record::{InKind, OutHeader, VERSION};
+use SaEvt::link::segment::SegmentView;
 use SaEvt::sys::{descriptor, socket};
 use SaEvt::wire::{Body, Reply, Request, reply};
 use nix::sys::signal::{Signal, kill};
@@ -154,6 +155,21 @@ impl Handle {
         }
     }
 
+    /// As [`Handle::take`] for an event whose data are in the segment.
+    pub(crate) fn take_shared(&mut self, view: &SegmentView) -> Option<Vec<u8>> {
+        let priority = Priority::HIGHEST;
+        let at = &mut self.at[priority.index()];
+        let (position, header) = self.inbox.next(priority, *at).unwrap()?;
+        assert_eq!(header.kind, InKind::Shared);
+        let to = self.inbox.reference(priority, position, &header).unwrap();
+        assert_eq!(to.segment, view.number());
+        let mut data = Vec::with_capacity(to.bytes as usize);
+        view.part(to.offset, to.bytes).unwrap().append_to(&mut data);
+        *at = position + u64::from(header.bytes);
+        self.inbox.ring(priority).advance(*at);
+        Some(data)
+    }
+
     /// Takes the next event out, if one is there.
     pub(crate) fn take(&mut self) -> Option<(EventId, Vec<u8>)> {
         for priority in Priority::ALL {
@@ -178,6 +194,8 @@ pub(crate) struct Client {
     pub(crate) outbox: Outbox,
     pub(crate) memory: File,
     pub(crate) node_bell: OwnedFd,
+    /// Number and memory of the daemon's segment.
+    pub(crate) segment: Option<(u64, OwnedFd)>,
     next_id: u64,
     end_id: u64,
 }
@@ -216,12 +234,15 @@ pub(crate) fn hello(resumes: bool) -> Body {
 impl Client {
     pub(crate) fn connect(daemon: &Daemon) -> Self {
         let control = socket::connect(&daemon.socket()).unwrap();
-        let (reply, descriptors) = ask(control.as_fd(), hello(false), &[]);
-        let reply::Body::Welcome { outbox_bytes, .. } = reply.body else { panic!("{reply:?}") };
+        let (reply, mut descriptors) = ask(control.as_fd(), hello(false), &[]);
+        let reply::Body::Welcome { outbox_bytes, segment, .. } = reply.body else {
+            panic!("{reply:?}")
+        };
+        let segment = descriptors.get(2).is_some().then(|| (segment, descriptors.remove(2)));
         let [memory, node_bell] = <[OwnedFd; 2]>::try_from(descriptors).unwrap();
         let outbox = Outbox::open(memory.as_fd(), outbox_bytes as usize).unwrap();
         let memory = File::from(memory);
-        Self { control, outbox, memory, node_bell, next_id: 0, end_id: 0 }
+        Self { control, outbox, memory, node_bell, segment, next_id: 0, end_id: 0 }
     }
 
     pub(crate) fn ask(&self, body: Body) -> Reply {
@@ -234,8 +255,9 @@ impl Client {
         self.control = socket::connect(&daemon.socket()).unwrap();
         let blocks = vec![(EventId(block), 65_536)];
         let hello = Body::Hello { version: VERSION, resumes: true, blocks };
-        let (reply, handed) = ask(self.control.as_fd(), hello, &[self.memory.as_fd()]);
+        let (reply, mut handed) = ask(self.control.as_fd(), hello, &[self.memory.as_fd()]);
         assert_eq!(reply.code, Ok(()));
+        handed.truncate(1);
         [self.node_bell] = <[OwnedFd; 1]>::try_from(handed).unwrap();
         assert_eq!(self.ask(Body::Restored).code, Ok(()));
     }
@@ -252,6 +274,13 @@ impl Client {
             .unwrap();
         let inbox = Inbox::open(memory.as_fd(), ring_bytes).unwrap();
         Handle { inbox, memory: File::from(memory), bell, at: [0; 4] }
+    }
+
+    /// Maps the daemon's segment and says so, before the first library handle.
+    pub(crate) fn map_segment(&self) -> SegmentView {
+        let (number, memory) = self.segment.as_ref().expect("it came with the welcome");
+        self.outbox.note_segment(*number);
+        SegmentView::open(memory.as_fd(), *number).unwrap()
     }
 
     pub(crate) fn open(

@@ -70,6 +70,18 @@ pub trait Windows {
     /// Appends the data of the publication that is being published, `data_bytes` of them, to
     /// `into`, which is empty and has the room.
     fn data_in_flight(&mut self, into: &mut Vec<u8>);
+    /// Puts the data of the publication that is being published where several windows can refer to
+    /// them; false if that cannot be. Until [`Windows::end_share`] they go out by
+    /// [`Windows::put_shared`], and [`Windows::data_in_flight`] gives the same bytes.
+    fn share_in_flight(&mut self) -> bool {
+        false
+    }
+    /// As [`Windows::put`] for an event whose data have been shared.
+    fn put_shared(&mut self, to: Target, delivery: &Delivery<'_>) -> Option<u64> {
+        self.put(to, delivery)
+    }
+    /// The publication whose data are shared has gone to all of its takers.
+    fn end_share(&mut self) {}
     /// For which priorities the queue behind a window is not empty has changed: bit `p` of
     /// `levels` is priority `p`. What waits at a priority comes before whatever a window holds of
     /// lower ones, so the program must know.
@@ -125,7 +137,7 @@ impl What<'_> {
 /// Where the data of a delivery are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data<'a> {
-    /// Still in the publisher's outbox; the event has this one taker.
+    /// Still in the publisher's outbox, and the event has this one taker; or shared.
     InFlight,
     /// In the node's memory.
     Stored(&'a [u8]),

@@ -10,6 +10,11 @@ use crate::evt::spares::Spares;
 use crate::evt::{AttributesRef, Limits, OpenFlags, Span, SubscriptionNo, Time};
 use std::rc::Rc;
 
+/// The smallest data that are put where several windows refer to them. For eight programs that was
+/// 1.1 times as fast as a copy for each at 2 KiB, 1.25 times at 4 KiB, 1.6 at 8 KiB; and each takes
+/// a whole slot.
+const SHARED_BYTES_MIN: u64 = 4096;
+
 /// The publication on its way to its takers.
 struct Passage<'a> {
     publication: &'a Publication<'a>,
@@ -167,6 +172,9 @@ impl Node {
             match takers[..] {
                 [] => {}
                 [taker] => self.deliver_to_one(taker, publication, now, windows),
+                _ if publication.data_bytes >= SHARED_BYTES_MIN => {
+                    self.share_with_many(&takers, publication, now, windows);
+                }
                 _ => self.deliver_to_many(&takers, publication, now, windows),
             }
             self.scratch.takers = takers;
@@ -240,6 +248,34 @@ impl Node {
             }
         }
         self.scratch.data = data;
+    }
+
+    /// As [`Node::deliver_to_many`], with the data where all windows can refer to them if there is
+    /// such a place.
+    #[inline(never)]
+    fn share_with_many<W: Windows>(
+        &mut self,
+        takers: &[(u32, SubscriptionNo)],
+        publication: &Publication<'_>,
+        now: Time,
+        windows: &mut W,
+    ) {
+        if !windows.share_in_flight() {
+            return self.deliver_to_many(takers, publication, now, windows);
+        }
+        let mut passage = Passage { publication, deadline: now, now, fetched: None, record: None };
+        for (key, subscription) in takers.iter().copied() {
+            let what = passing(publication, subscription, Data::InFlight);
+            let instance = &self.instances[key];
+            let library = &self.libraries[instance.library];
+            let delivery = Delivery { instance: instance.number, what };
+            let is_put = library.queue.is_clear(what.priority())
+                && windows.put_shared(library.target, &delivery).is_some();
+            if !is_put {
+                self.keep(key, subscription, &mut passage, windows);
+            }
+        }
+        windows.end_share();
     }
 
     /// Takes a record that an earlier start took and perhaps did not finish. Its retention is
