@@ -50,6 +50,24 @@ impl Outbox {
         HEADER + LEVELS * (ring_bytes / UNIT as usize * 8 + ring_bytes)
     }
 
+    /// One with a record at its beginning that has these data and no attributes, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_record(data: &[u8]) -> Self {
+        let (_, outbox) = Self::create(1 << 17).expect("memory for a test");
+        let header = OutHeader {
+            instance: 1,
+            id: 2000,
+            publish_time: 0,
+            retention: 0,
+            attributes_bytes: 0,
+            data_bytes: data.len() as u32,
+        };
+        let ring = outbox.ring(Priority::LOWEST);
+        let slot = ring.reserve(header.record_bytes()).expect("an empty ring has room");
+        outbox.write(Priority::LOWEST, slot, &header, &[], data);
+        outbox
+    }
+
     /// Node: makes the memory and its view of it.
     pub fn create(ring_bytes: usize) -> io::Result<(OwnedFd, Self)> {
         let memory = memory::sealed(c"saevt-outbox", Self::memory_bytes(ring_bytes))?;

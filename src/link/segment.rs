@@ -115,24 +115,7 @@ mod tests {
     use super::*;
     use crate::evt::Priority;
     use crate::link::outbox::Outbox;
-    use crate::link::record::OutHeader;
     use std::os::fd::AsFd;
-
-    /// An outbox with one record, whose data are `data`, and what is at `skip` in it.
-    fn outbox(data: &[u8]) -> Outbox {
-        let (_, outbox) = Outbox::create(1 << 17).unwrap();
-        let header = OutHeader {
-            instance: 1,
-            id: 2000,
-            publish_time: 0,
-            retention: 0,
-            attributes_bytes: 0,
-            data_bytes: data.len() as u32,
-        };
-        let slot = outbox.ring(Priority::LOWEST).reserve(header.record_bytes()).unwrap();
-        outbox.write(Priority::LOWEST, slot, &header, &[], data);
-        outbox
-    }
 
     fn place(outbox: &Outbox, bytes: usize) -> Place<'_> {
         let skip = crate::link::record::OUT_HEADER;
@@ -144,7 +127,7 @@ mod tests {
         let (memory, mut segment) = Segment::create(3).unwrap();
         let view = SegmentView::open(memory.as_fd(), 7).unwrap();
         let data: Vec<u8> = (0..SLOT_BYTES).map(|at| ((at * 31) >> 3) as u8).collect();
-        segment.fill(1, &place(&outbox(&data), SLOT_BYTES));
+        segment.fill(1, &place(&Outbox::with_record(&data), SLOT_BYTES));
         assert_eq!((segment.bytes(1, SLOT_BYTES), view.number()), (data.as_slice(), 7));
         let offset = Segment::offset(1) as u32 + 100;
         let mut read = Vec::with_capacity(500);

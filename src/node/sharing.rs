@@ -302,17 +302,7 @@ mod tests {
     #[test]
     fn when_sharing_ends_what_is_there_is_erased_as_soon_as_it_has_been_read() {
         let (mut sharing, _) = slots(3);
-        let (_, outbox) = Outbox::create(4096).unwrap();
-        let header = crate::link::record::OutHeader {
-            instance: 1,
-            id: 2000,
-            publish_time: 0,
-            retention: 0,
-            attributes_bytes: 0,
-            data_bytes: 100,
-        };
-        let range = outbox.ring(Priority::LOWEST).reserve(200).unwrap();
-        outbox.write(Priority::LOWEST, range, &header, &[], &[b's'; 100]);
+        let outbox = Outbox::with_record(&[b's'; 100]);
         let held = publish(&mut sharing, &outbox, 1).unwrap();
         let free = publish(&mut sharing, &outbox, 0).unwrap();
         let is_blank = |sharing: &Sharing, slot: u16| {

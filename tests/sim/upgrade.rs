@@ -1,6 +1,7 @@
 //! Members of two versions in one cluster.
 
 use crate::bed::{ALL, Bed, HANG, MS, Shape, name};
+use crate::ledger::Program;
 use crate::order::total;
 use SaEvt::evt::cluster::{Travel, Travels};
 use SaEvt::evt::{Error, NamePattern, OpenFlags};
@@ -55,20 +56,27 @@ fn a_cluster_is_upgraded_one_member_at_a_time_and_uses_what_is_new_when_all_have
     assert!(!is_ordered(&bed, 0, 0), "what was created before is as it was");
 }
 
+/// Three members of which one is old and left out, since a channel is in total order; one of the
+/// others has it open. Gives those others.
+fn without_old(mut bed: Bed, old: usize, opener: usize) -> (Bed, Vec<usize>, Program) {
+    let others: Vec<usize> = (0..3).filter(|at| *at != old).collect();
+    others.iter().for_each(|at| bed.start(*at));
+    bed.run(2 * HANG);
+    let program = bed.connect(others[opener]);
+    bed.open(program, name(0), ALL, None);
+    bed.run(50 * MS);
+    bed.subscribe(0, None);
+    bed.old = vec![old];
+    bed.start(old);
+    bed.run(4 * HANG);
+    (bed, others, program)
+}
+
 #[test]
 fn who_does_not_know_of_total_order_is_left_out_where_it_is_used() {
     for old in 0..3 {
-        let mut bed = Bed::new(2, Shape { travels: total(), ..Shape::default() });
-        let others: Vec<usize> = (0..3).filter(|at| *at != old).collect();
-        others.iter().for_each(|at| bed.start(*at));
-        bed.run(2 * HANG);
-        let program = bed.connect(others[0]);
-        bed.open(program, name(0), ALL, None);
-        bed.run(50 * MS);
-        bed.subscribe(0, None);
-        bed.old = vec![old];
-        bed.start(old);
-        bed.run(4 * HANG);
+        let bed = Bed::new(2, Shape { travels: total(), ..Shape::default() });
+        let (mut bed, others, program) = without_old(bed, old, 0);
         let cluster = &bed.machines[others[0]].as_ref().unwrap().cluster;
         assert_eq!(cluster.view().map(|(_, members)| members.len()), Some(2), "without {old}");
         let sent = bed.publish(0, 0, 2, 0);
@@ -97,17 +105,7 @@ fn what_is_on_its_way_in_total_order_comes_to_its_end_when_an_old_member_is_take
 /// old member out.
 fn old_member_meanwhile(old: usize, step: u64) {
     let shape = Shape { travels: total(), peer_queue: 4000, ..Shape::default() };
-    let mut bed = Bed::new(step, shape);
-    let others: Vec<usize> = (0..3).filter(|at| *at != old).collect();
-    others.iter().for_each(|at| bed.start(*at));
-    bed.run(2 * HANG);
-    let program = bed.connect(others[1]);
-    bed.open(program, name(0), ALL, None);
-    bed.run(50 * MS);
-    bed.subscribe(0, None);
-    bed.old = vec![old];
-    bed.start(old);
-    bed.run(4 * HANG);
+    let (mut bed, _, program) = without_old(Bed::new(step, shape), old, 1);
     for _ in 0..300 {
         bed.publish(0, 0, 2, 1_000_000 * MS);
     }

@@ -216,7 +216,7 @@ mod tests {
     use crate::evt::{EventId, InstanceNo, LibraryNo, Span, SubscriptionNo};
     use crate::link::inbox::Inbox;
     use crate::link::outbox::Outbox;
-    use crate::link::record::{OUT_HEADER, OutHeader};
+    use crate::link::record::OUT_HEADER;
     use crate::sys::descriptor;
     use std::rc::Rc;
 
@@ -235,17 +235,7 @@ mod tests {
     impl Stage {
         /// With so many slots, and windows for these; one of process 9 has not mapped the segment.
         fn new(slots: usize, targets: &[Target]) -> Self {
-            let (_, outbox) = Outbox::create(1 << 16).unwrap();
-            let header = OutHeader {
-                instance: 1,
-                id: 2000,
-                publish_time: 0,
-                retention: 0,
-                attributes_bytes: 0,
-                data_bytes: BYTES as u32,
-            };
-            let slot = outbox.ring(Priority::LOWEST).reserve(header.record_bytes()).unwrap();
-            outbox.write(Priority::LOWEST, slot, &header, &[], &[b'd'; BYTES]);
+            let outbox = Outbox::with_record(&[b'd'; BYTES]);
             let mut inboxes = Inboxes::new(Some(Sharing::new(slots).unwrap()));
             let number = inboxes.hand_segment().unwrap().0;
             for to in targets {
