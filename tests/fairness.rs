@@ -218,8 +218,9 @@ fn those_who_come_first_get_no_more_than_the_line() {
     let order = order_of("line", &[50; 40]);
     let pieces = order.chunk_by(|one, other| one == other).count();
     // Who is favoured has the rest of its events behind those of the others. Together they get
-    // 512 units of work, 64 each, and what comes after them is not cut.
-    assert!((41..=48).contains(&pieces), "{pieces} pieces");
+    // 512 units of work, 64 each, and what comes after them is not cut. The four that were served
+    // last may have had such a turn before, as the daemon looks at them itself.
+    assert!((41..=52).contains(&pieces), "{pieces} pieces");
 }
 
 #[test]

@@ -353,6 +353,7 @@ impl Server {
 
     /// Ends all connections, and has publishers look at theirs before each event.
     fn hang_up(&mut self) {
+        self.recent.clear();
         for client in self.clients.iter().flatten() {
             // One that has hung up already needs no telling.
             let _ = shutdown(client.control.as_raw_fd(), Shutdown::Both);

@@ -22,6 +22,7 @@ pub mod metrics;
 mod others;
 mod permits;
 pub mod place;
+mod recent;
 mod reload;
 mod requests;
 mod rest;
@@ -50,6 +51,7 @@ use journal::Journal;
 use log::Level;
 use metrics::Metrics;
 use place::Place;
+use recent::Recent;
 use sharing::Sharing;
 use std::collections::VecDeque;
 use std::io;
@@ -95,6 +97,8 @@ struct Server {
     work: VecDeque<(usize, u32)>,
     /// Those that have slept and come first.
     favoured: VecDeque<(usize, u32)>,
+    /// Those that the node looks at itself while it is awake.
+    recent: Recent,
     resting: VecDeque<(Time, (usize, u32))>,
     grace_ends: Option<Time>,
     /// The log could not be written; when to try again.
@@ -217,6 +221,7 @@ impl Server {
             changes: Vec::new(),
             work: VecDeque::new(),
             favoured: VecDeque::new(),
+            recent: Recent::default(),
             resting: VecDeque::new(),
             spent: 0,
             refusals: 0,
@@ -273,13 +278,9 @@ impl Server {
     /// Looks at the descriptors, then gives turns to those that have work.
     fn step(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
-        // What the cluster has answered waits for turns of those who asked.
-        let waits = !self.work.is_empty() || !self.favoured.is_empty();
-        let busy = waits || self.core.orphans() > 0;
-        if !busy {
-            self.alarm.set(self.next_due());
+        if !self.passes_descriptors() {
+            self.look_at_descriptors(&mut ready)?;
         }
-        descriptor::epoll_wait(self.epoll.as_fd(), &mut ready, busy.then_some(0))?;
         self.now = clock::elapsed();
         for ready in ready.drain(..) {
             self.note(ready);

@@ -51,6 +51,8 @@ impl Server {
             return false;
         }
         client.watched = false;
+        self.forget_recent(slot);
+        let Some(client) = self.clients[slot].as_mut() else { return true };
         if let Some(linked) = client.linked.as_mut() {
             for priority in Priority::ALL {
                 let next = &mut linked.next[priority.index()];

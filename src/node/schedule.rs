@@ -7,17 +7,37 @@
 
 use super::Server;
 use super::turn::TURN_COST;
+use crate::sys::descriptor::{self, Ready};
+use std::io;
+use std::os::fd::AsFd;
 
 /// Turns between two looks at the descriptors while there is work.
 const TURNS_BETWEEN_LOOKS: usize = 16;
 /// Units of work after which the descriptors are looked at before all these turns are over: who has
 /// just rung must not wait for many turns of one who never stops. About a twentieth of a
 /// millisecond, beside which a look costs little.
-const WORK_BETWEEN_LOOKS: u64 = 512;
+pub(super) const WORK_BETWEEN_LOOKS: u64 = 512;
 /// Units of work of a favoured turn: some events with a few takers each.
 const FAVOUR_COST: u64 = 64;
 
 impl Server {
+    /// Looks at the descriptors. With nothing to do it sleeps there.
+    pub(super) fn look_at_descriptors(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let rests = self.has_no_work() && !self.recent_may_ring();
+        if rests {
+            self.alarm.set(self.next_due());
+        }
+        descriptor::epoll_wait(self.epoll.as_fd(), ready, (!rests).then_some(0))?;
+        self.spare_recent();
+        Ok(())
+    }
+
+    /// Whether nobody waits for a turn.
+    pub(super) fn has_no_work(&self) -> bool {
+        // What the cluster has answered waits for turns of those who asked.
+        self.work.is_empty() && self.favoured.is_empty() && self.core.orphans() == 0
+    }
+
     /// Puts a client to the end of the line, unless it waits already.
     pub(super) fn queue(&mut self, slot: usize, generation: u32) {
         if self.begins_to_wait(slot, generation) {
@@ -54,6 +74,7 @@ impl Server {
             self.work.append(&mut self.favoured);
             self.work.make_contiguous()[line..].rotate_left(left);
         }
+        self.recent.work += self.spent;
         self.spent = 0;
         for _ in 0..TURNS_BETWEEN_LOOKS {
             if self.spent >= WORK_BETWEEN_LOOKS {
@@ -62,6 +83,7 @@ impl Server {
             let Some((slot, generation)) = self.work.pop_front() else { break };
             self.serve(slot, generation, TURN_COST);
         }
+        self.recent.work += self.spent;
     }
 
     fn serve(&mut self, slot: usize, generation: u32, cost: u64) {

@@ -437,25 +437,21 @@ impl Server {
         }
     }
 
-    /// Lets a client sleep until it rings. True if it has just got work after all.
+    /// A client has nothing more, until it rings or the node looks. True if it has just got work
+    /// after all.
     fn rest(&mut self, slot: usize) -> bool {
-        let Some(client) = self.clients[slot].as_mut() else { return false };
+        let Some(client) = self.clients[slot].as_ref() else { return false };
         let Some(linked) = client.linked.as_ref() else { return false };
         if linked.restoring {
             return false;
         }
-        linked.outbox.node_bell().fall_asleep();
-        let waits = Priority::ALL.iter().any(|priority| {
-            let ring = linked.outbox.ring(*priority);
-            ring.look(linked.next[priority.index()]) != Seen::Nothing
-        });
-        if waits {
-            let _ = linked.outbox.node_bell().stay_awake();
+        if linked.has_more() {
             return true;
         }
         if client.used {
             self.note_use(slot);
         }
+        self.note_recent(slot);
         false
     }
 }

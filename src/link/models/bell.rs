@@ -233,12 +233,12 @@ fn a_node_that_wants_room_is_rung_when_there_is_some() {
     });
 }
 
-/// An outbox ring with the node's bell and eventfd.
+/// An outbox ring with the node's bell, and what the node waits on.
 struct Outbox {
     positions: outring::Positions,
     commits: Vec<AtomicU64>,
     node_bell: AtomicU32,
-    node: Descriptor,
+    node: Arc<Descriptor>,
 }
 
 impl Outbox {
@@ -247,11 +247,15 @@ impl Outbox {
     }
 
     fn new() -> Arc<Self> {
+        Self::at(&Arc::new(Descriptor::default()))
+    }
+
+    fn at(node: &Arc<Descriptor>) -> Arc<Self> {
         Arc::new(Self {
             positions: outring::Positions::default(),
             commits: (0..4).map(|_| AtomicU64::new(0)).collect(),
             node_bell: AtomicU32::new(0),
-            node: Descriptor::default(),
+            node: Arc::clone(node),
         })
     }
 
@@ -276,7 +280,7 @@ impl Outbox {
         next
     }
 
-    /// A node that takes so many records: as `Server::turn` and `rest`.
+    /// A node that takes so many records, of a program that it does not look at itself.
     fn serve(&self, records: u64) {
         let end = records * outring::UNIT;
         let mut next = 0;
@@ -290,6 +294,49 @@ impl Outbox {
             }
         }
     }
+}
+
+/// A node that takes so many records from these outboxes: it looks at them itself while it is
+/// awake, as `Server::passes_descriptors` and `Server::look_at_descriptors`.
+fn look_at(outboxes: &[Arc<Outbox>], node: &Descriptor, records: u64) {
+    let mut next = vec![0; outboxes.len()];
+    let some = |outbox: &Outbox, next: u64| outbox.ring().look(next) != Seen::Nothing;
+    loop {
+        for (outbox, next) in outboxes.iter().zip(&mut next) {
+            *next = outbox.take(*next);
+        }
+        if next.iter().sum::<u64>() == records * outring::UNIT {
+            return;
+        }
+        let mut more = false;
+        for (outbox, next) in outboxes.iter().zip(&next) {
+            Bell(&outbox.node_bell).fall_asleep();
+            if some(outbox, *next) {
+                let _ = Bell(&outbox.node_bell).stay_awake();
+                more = true;
+            }
+        }
+        if !more {
+            node.wait_edge();
+        }
+        for outbox in outboxes {
+            let _ = Bell(&outbox.node_bell).stay_awake();
+        }
+    }
+}
+
+#[test]
+fn a_node_that_looks_at_two_programs_itself_sleeps_on_neither() {
+    explore(3, || {
+        let node = Arc::new(Descriptor::default());
+        let outboxes = [Outbox::at(&node), Outbox::at(&node)];
+        let others = [0, 1].map(|at: usize| {
+            let outbox = Arc::clone(&outboxes[at]);
+            thread::spawn(move || outbox.publish())
+        });
+        look_at(&outboxes, &node, 2);
+        others.into_iter().for_each(|other| assert!(other.join().unwrap()));
+    });
 }
 
 #[test]
