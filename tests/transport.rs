@@ -33,7 +33,8 @@ mod messages;
 #[path = "transport/rig.rs"]
 mod rig;
 
-use bed::{Alone, Bed, Need};
+use SaEvt::transport::Order;
+use bed::{Alone, Bed, Need, Simulated};
 use field::Field;
 use rig::Rig;
 use std::io::Write as _;
@@ -58,7 +59,11 @@ fn main() -> ExitCode {
     let tests = [messages::TESTS, changes::TESTS].concat();
     let mut beds: Vec<Box<dyn Bed>> = match Rig::from_environment() {
         Some(rig) => vec![Box::new(rig)],
-        None => vec![Box::new(Alone::default())],
+        None => vec![
+            Box::new(Alone::default()),
+            Box::new(Simulated::new("sim", Order::Publisher)),
+            Box::new(Simulated::new("sim_ordered", Order::Total)),
+        ],
     };
     let ended = run_all(&mut beds, &tests, &chosen);
     // Who has made a rig has not done so for nothing.

@@ -69,7 +69,7 @@ def draw(contestants, cases, cells, machine, kinds=None,
     """The text of an SVG file."""
     kinds = [entry for entry in kinds or KINDS if any(case.kind == entry[0] for case in cases)]
     height_of_block = HEAD + len(contestants) * STEP + 16
-    columns = max(sum(case.kind == kind for case in cases) for kind, _, _ in kinds)
+    columns = max((sum(case.kind == kind for case in cases) for kind, _, _ in kinds), default=1)
     width = NAMES + 10 + columns * (PANEL + GAP)
     height = 60 + len(kinds) * height_of_block
     place = "%s, %d CPUs, Linux %s, %s" % (machine["cpu"], machine["cpus"], machine["kernel"],

@@ -1,7 +1,8 @@
 //! What a test stands on: nodes of one engine, members on them, and faults.
 
-use SaEvt::transport::Transport;
 use SaEvt::transport::local::Local;
+use SaEvt::transport::sim::{Behaviour, Net, Sim};
+use SaEvt::transport::{Order, Transport};
 
 /// What a test needs and not every bed offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,5 +110,76 @@ impl Bed for Alone {
 
     fn clear(&mut self) {
         self.members.clear();
+    }
+}
+
+/// A simulated cluster. Time goes on in pauses only.
+///
+/// It does not offer one order: each member hears at another place of it who has come or gone,
+/// which is less than engines promise, so that nothing is built on that.
+pub(crate) struct Simulated {
+    name: &'static str,
+    order: Order,
+    net: Net,
+    now: u64,
+    members: Vec<(u32, Sim)>,
+    gone: Vec<usize>,
+}
+
+impl Simulated {
+    /// Nodes of a further member where one is attached already: the simulation has one at each.
+    const MORE: u32 = 100;
+
+    pub(crate) fn new(name: &'static str, order: Order) -> Self {
+        let net = Self::net(order);
+        Self { name, order, net, now: 0, members: Vec::new(), gone: Vec::new() }
+    }
+
+    fn net(order: Order) -> Net {
+        let (delay_min, delay_max, notice) = (100_000, 2_000_000, 50_000_000);
+        let message_bytes_max = 100_000;
+        Net::new(7, Behaviour { delay_min, delay_max, notice, room: 64, message_bytes_max, order })
+    }
+
+    fn is_taken(&self, node: u32) -> bool {
+        let there = self.members.iter().enumerate();
+        there.filter(|(at, _)| !self.gone.contains(at)).any(|(_, (other, _))| *other == node)
+    }
+}
+
+impl Bed for Simulated {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn offers(&self, need: Need) -> bool {
+        matches!(need, Need::ThreeNodes | Need::Kill)
+    }
+
+    fn attach(&mut self, node: usize) -> usize {
+        let member = self.members.len();
+        let node = node as u32;
+        let node = if self.is_taken(node) { Self::MORE + member as u32 } else { node };
+        self.members.push((node, self.net.attach(node)));
+        member
+    }
+
+    fn member(&mut self, member: usize) -> &mut dyn Transport {
+        &mut self.members[member].1
+    }
+
+    fn order(&mut self, order: Fault) {
+        let Fault::Kill(member) = order else { panic!("{order:?} is not offered") };
+        self.net.detach(self.members[member].0);
+        self.gone.push(member);
+    }
+
+    fn pause(&mut self) {
+        self.now = self.net.next().expect("nothing is on its way").max(self.now);
+        self.net.advance(self.now);
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new(self.name, self.order);
     }
 }

@@ -184,6 +184,11 @@ impl<'a> Field<'a> {
         self.insist(|bed| bed.member(member).send(to, message));
     }
 
+    /// Sends to several, and reads while there is no room.
+    pub(crate) fn send_each(&mut self, member: usize, to: &[(PeerId, Vec<u8>)], tail: &[u8]) {
+        self.insist(|bed| bed.member(member).send_each(to, tail));
+    }
+
     fn insist(&mut self, mut attempt: impl FnMut(&mut dyn Bed) -> io::Result<()>) {
         loop {
             match attempt(self.bed) {

@@ -28,8 +28,10 @@ pub(crate) enum Order {
     Watch(ServiceRange),
     Multicast(ServiceRange, Vec<u8>),
     Send(PeerId, Vec<u8>),
+    SendEach(Vec<(PeerId, Vec<u8>)>, Vec<u8>),
     Receive,
-    /// The length of the longest message, and whether the order is total.
+    /// The length of the longest message, whether the order is total, and whether a message for
+    /// several is carried as one.
     Facts,
 }
 
@@ -40,7 +42,7 @@ pub(crate) enum Answer {
     Own(Option<PeerId>),
     /// All that had arrived, or the first of it.
     Heard(Vec<Arrival>),
-    Facts(u64, bool),
+    Facts(u64, bool, bool),
     Refused(ErrorKind, String),
 }
 
@@ -90,6 +92,14 @@ impl Order {
             Self::Send(to, message) => frame(5, &peer(*to), message),
             Self::Receive => frame(6, &[], &[]),
             Self::Facts => frame(7, &[], &[]),
+            Self::SendEach(to, tail) => {
+                let length = to.first().map_or(0, |(_, head)| head.len() as u64);
+                let peers = to.iter().flat_map(|(to, _)| peer(*to));
+                let numbers: Vec<u64> =
+                    [to.len() as u64, length].into_iter().chain(peers).collect();
+                let heads: Vec<u8> = to.iter().flat_map(|(_, head)| head.clone()).collect();
+                frame(8, &numbers, &[&heads[..], tail].concat())
+            }
         }
     }
 
@@ -104,17 +114,25 @@ impl Order {
             5 => Self::Send(reader.peer(), reader.0.to_vec()),
             6 => Self::Receive,
             7 => Self::Facts,
+            8 => {
+                let (count, length) = (reader.number(), reader.number() as usize);
+                let peers: Vec<PeerId> = (0..count).map(|_| reader.peer()).collect();
+                let (heads, tail) = reader.0.split_at(peers.len() * length);
+                let heads = (0..peers.len()).map(|at| heads[at * length..][..length].to_vec());
+                Self::SendEach(peers.iter().copied().zip(heads).collect(), tail.to_vec())
+            }
             kind => panic!("an order of kind {kind}"),
         }
     }
 }
 
-const KINDS: [ErrorKind; 5] = [
+const KINDS: [ErrorKind; 6] = [
     ErrorKind::Other,
     ErrorKind::InvalidInput,
     ErrorKind::NotFound,
     ErrorKind::WouldBlock,
     ErrorKind::NotConnected,
+    ErrorKind::Unsupported,
 ];
 const STANDINGS: [Standing; 3] = [Standing::Starting, Standing::Member, Standing::Outside];
 
@@ -161,7 +179,9 @@ impl Answer {
                 });
                 frame(3, &[], &parts.collect::<Vec<u8>>())
             }
-            Self::Facts(bytes, is_total) => frame(4, &[*bytes, u64::from(*is_total)], &[]),
+            Self::Facts(bytes, is_total, carries_each) => {
+                frame(4, &[*bytes, u64::from(*is_total), u64::from(*carries_each)], &[])
+            }
             Self::Refused(kind, why) => {
                 let position = KINDS.iter().position(|known| known == kind).unwrap_or(0);
                 frame(5, &[position as u64], why.as_bytes())
@@ -185,7 +205,7 @@ impl Answer {
                 }
                 Self::Heard(arrivals)
             }
-            4 => Self::Facts(reader.number(), reader.number() == 1),
+            4 => Self::Facts(reader.number(), reader.number() == 1, reader.number() == 1),
             5 => {
                 let kind = KINDS[reader.number() as usize];
                 Self::Refused(kind, String::from_utf8_lossy(reader.0).into_owned())

@@ -37,7 +37,8 @@ fn obey(transport: &mut dyn Transport, order: Order) -> Answer {
         Order::Own => return Answer::Own(transport.own()),
         Order::Facts => {
             let is_total = transport.order() == transport::Order::Total;
-            return Answer::Facts(transport.message_bytes_max() as u64, is_total);
+            let bytes = transport.message_bytes_max() as u64;
+            return Answer::Facts(bytes, is_total, transport.carries_each());
         }
         Order::Receive => return receive(transport),
         Order::Bind(range) => transport.bind(range),
@@ -45,6 +46,7 @@ fn obey(transport: &mut dyn Transport, order: Order) -> Answer {
         Order::Watch(range) => transport.watch(range),
         Order::Multicast(to, message) => transport.multicast(to, &message),
         Order::Send(to, message) => transport.send(to, &message),
+        Order::SendEach(to, tail) => transport.send_each(&to, &tail),
     };
     done.map_or_else(|error| Answer::of_error(&error), |()| Answer::Done)
 }

@@ -16,6 +16,7 @@ tests! {
     keeps_the_order_of_one_sender: [ThreeNodes],
     brings_nothing_before_the_up_of_its_sender: [ThreeNodes],
     keeps_senders_from_those_who_do_not_read_and_from_no_others: [ThreeNodes],
+    carries_a_message_for_several_with_a_head_for_each: [ThreeNodes],
     has_one_order: [ThreeNodes, TotalOrder],
 }
 
@@ -257,6 +258,78 @@ fn keeps_senders_from_those_who_do_not_read_and_from_no_others(field: &mut Field
     let numbers: Vec<u32> = messages(field.heard(c)).map(|(_, bytes)| number(bytes)).collect();
     assert_eq!(numbers, (0..=sent).collect::<Vec<_>>(), "nothing lost, nothing twice");
     assert_eq!(messages(field.heard(a)).count(), 2, "what was refused was sent to nobody");
+}
+
+fn carries_a_message_for_several_with_a_head_for_each(field: &mut Field<'_>) {
+    let [a, b, c] = field.three();
+    let (to_b, to_c) = (field.until_up(a, instance(2)), field.until_up(a, instance(3)));
+    let heads = |tag: u8| [(to_b, vec![2, tag]), (to_c, vec![3, tag])];
+    let member = field.bed().member(a);
+    if !member.carries_each() {
+        let refused = member.send_each(&heads(0), b"").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        return;
+    }
+    let most = member.message_bytes_max();
+    let longer = patterned(most + 1);
+    let refused = member.send_each(&heads(0), &longer).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    let stranger = PeerId { attachment: to_c.attachment ^ 1 << 40, ..to_c };
+    let to_nobody = [(to_b, vec![2, 0]), (stranger, vec![3, 0])];
+    let refused = field.bed().member(a).send_each(&to_nobody, b"to b?").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    let lengths = [0, 1, 1400, 9000, most / 2];
+    let said = |of: u8| {
+        let each = lengths
+            .iter()
+            .zip(1..)
+            .map(move |(length, tag): (_, u8)| [&[of, tag][..], &patterned(*length)].concat());
+        each.collect::<Vec<_>>()
+    };
+    for (length, tag) in lengths.iter().zip(1..) {
+        field.send_each(a, &heads(tag), &patterned(*length));
+        field.send(a, to_b, &[tag]);
+    }
+    field.multicast(a, ALL, b"end");
+    for member in [a, b, c] {
+        field.until_message(member, b"end");
+    }
+    let heard = |member| messages(field.heard(member)).map(|(_, m)| m.to_vec()).collect::<Vec<_>>();
+    let end = std::iter::once(b"end".to_vec());
+    let alone = (1..).map(|tag: u8| vec![tag]);
+    let to_b = said(2).into_iter().zip(alone).flat_map(|(each, alone)| [each, alone]);
+    assert_eq!(heard(a), [b"end"], "it is for the others alone");
+    assert_eq!(heard(b), to_b.chain(end.clone()).collect::<Vec<_>>());
+    assert_eq!(heard(c), said(3).into_iter().chain(end).collect::<Vec<_>>());
+    refuses_all_when_there_is_no_room_for_one(field, [a, b, c], &heads(9));
+}
+
+/// Sends to two of whom one does not read, until there is no room; both get the same number.
+fn refuses_all_when_there_is_no_room_for_one(
+    field: &mut Field<'_>,
+    [a, b, c]: [usize; 3],
+    heads: &[(PeerId, Vec<u8>); 2],
+) {
+    for member in [b, c] {
+        field.forget(member);
+    }
+    field.set_reading(c, false);
+    let mut sent = 0;
+    let refused = loop {
+        match field.bed().member(a).send_each(heads, &[9; 5000]) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 1 << 20, "there is no bound");
+        field.read();
+    };
+    assert_eq!(refused.kind(), ErrorKind::WouldBlock);
+    field.set_reading(c, true);
+    field.multicast(a, ALL, b"all");
+    for member in [b, c] {
+        field.until_message(member, b"all");
+        assert_eq!(messages(field.heard(member)).count(), sent + 1);
+    }
 }
 
 fn has_one_order(field: &mut Field<'_>) {

@@ -202,11 +202,11 @@ impl Member {
         }
     }
 
-    fn facts(&self) -> (usize, bool) {
-        let Answer::Facts(bytes, is_total) = self.ask(&frames::Order::Facts) else {
+    fn facts(&self) -> (usize, bool, bool) {
+        let Answer::Facts(bytes, is_total, carries_each) = self.ask(&frames::Order::Facts) else {
             panic!("these are no facts")
         };
-        (bytes as usize, is_total)
+        (bytes as usize, is_total, carries_each)
     }
 }
 
@@ -240,6 +240,14 @@ impl Transport for Member {
 
     fn send(&mut self, to: PeerId, message: &[u8]) -> io::Result<()> {
         self.tell(&frames::Order::Send(to, message.to_vec()))
+    }
+
+    fn carries_each(&self) -> bool {
+        self.facts().2
+    }
+
+    fn send_each(&mut self, to: &[(PeerId, Vec<u8>)], tail: &[u8]) -> io::Result<()> {
+        self.tell(&frames::Order::SendEach(to.to_vec(), tail.to_vec()))
     }
 
     fn try_receive(&mut self) -> io::Result<Option<Arrival>> {
