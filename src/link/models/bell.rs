@@ -327,7 +327,7 @@ fn look_at(outboxes: &[Arc<Outbox>], node: &Descriptor, records: u64) {
 
 #[test]
 fn a_node_that_looks_at_two_programs_itself_sleeps_on_neither() {
-    explore(3, || {
+    explore(2, || {
         let node = Arc::new(Descriptor::default());
         let outboxes = [Outbox::at(&node), Outbox::at(&node)];
         let others = [0, 1].map(|at: usize| {
