@@ -230,7 +230,7 @@ impl Inbox {
     fn load(&self, priority: Priority, position: u64, to: &mut [u8]) {
         let from = self.data(priority, position, to.len());
         // SAFETY: `from` is inside the ring, and `to` is this process's own memory.
-        unsafe { std::ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
+        unsafe { shared::copy_by_call(from, to.as_mut_ptr(), to.len()) };
     }
 
     /// Agent: copies what follows the header of a record: `to.len()` bytes.

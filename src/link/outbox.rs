@@ -148,11 +148,11 @@ impl Outbox {
         let to = unsafe { to.add(OUT_HEADER) };
         // SAFETY: `to` has room for what is left of the record; shared memory never overlaps the
         // program's own.
-        unsafe { std::ptr::copy_nonoverlapping(attributes.as_ptr(), to, attributes.len()) };
+        unsafe { shared::copy_by_call(attributes.as_ptr(), to, attributes.len()) };
         // SAFETY: at most the end of the record.
         let to = unsafe { to.add(attributes.len()) };
         // SAFETY: as for the attributes.
-        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len()) };
+        unsafe { shared::copy_by_call(data.as_ptr(), to, data.len()) };
     }
 
     /// Node: copies the header of the record at `position`. It is judged after the copy, since

@@ -1,5 +1,6 @@
 //! Bytes of shared memory as a program reads them.
 
+use super::shared;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
@@ -36,7 +37,7 @@ impl Part<'_> {
         assert_eq!(to.len(), self.bytes, "the caller has made room");
         // SAFETY: so many bytes are there, as whoever made this says; `to` is as long, and no part
         // of memory that is shared with a node.
-        unsafe { std::ptr::copy_nonoverlapping(self.from, to.as_mut_ptr().cast(), self.bytes) };
+        unsafe { shared::copy_by_call(self.from, to.as_mut_ptr().cast(), self.bytes) };
     }
 
     /// Copies the bytes to the end of `into`, which has room for them.
