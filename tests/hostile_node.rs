@@ -15,6 +15,7 @@ use SaEvt::evt::{
     Priority, Span, SubscriptionId,
 };
 use SaEvt::link::inbox::{Inbox, Source};
+use SaEvt::link::inring::Reader;
 use SaEvt::link::outbox::Outbox;
 use SaEvt::link::record::{IN_HEADER, InHeader, InKind, Reference};
 use SaEvt::link::segment::{SLOT_BYTES, Segment};
@@ -230,7 +231,7 @@ impl Node {
             data[..16].copy_from_slice(&Reference { segment, offset, bytes }.encode());
         }
         let length = content.next_multiple_of(8) as u64;
-        if let Some(room) = ring.room(ring.written(), length, &mut ring.read()) {
+        if let Some(room) = ring.room(ring.written(), length, &mut Reader::at(ring.read())) {
             inbox.write(priority, room, &header, packed, Source::Bytes(&data));
             ring.show(room.position + length);
         }

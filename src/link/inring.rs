@@ -4,12 +4,14 @@
 //! pad. `written` is stored after the record, `read` after it was taken out.
 
 use super::POSITION_MAX;
+use super::outring::{GOES_BACK_MAX, WORKING_BYTES};
 use super::sync::{AtomicU64, Line, Ordering};
 
 /// Records are multiples of this many bytes.
 pub const UNIT: u64 = 8;
-/// As for an outbox: an empty ring goes back to its first bytes after this many.
-const WORKING_BYTES: u64 = 256 << 10;
+/// How often in a row a look finds the ring empty before it goes back. A reader that is ever found
+/// behind would find too little room: what is in front of the pad stays taken until it has passed.
+const CALM_LOOKS: u32 = 8;
 
 /// The positions of one ring.
 #[derive(Debug, Default)]
@@ -28,6 +30,23 @@ pub struct Room {
     pub pad: (u64, u64),
     /// Position of the record.
     pub position: u64,
+}
+
+/// The reader, as the node knows it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reader {
+    /// Where it was when the node last looked.
+    read: u64,
+    /// How often in a row it had read everything then.
+    calm: u32,
+}
+
+impl Reader {
+    /// A reader that has read up to `read`.
+    #[must_use]
+    pub const fn at(read: u64) -> Self {
+        Self { read, calm: 0 }
+    }
 }
 
 /// One ring of `bytes` bytes, a power of two.
@@ -60,39 +79,33 @@ impl<'a> InRing<'a> {
     }
 
     /// Node: room for a record of `bytes` bytes after `tail`, the node's own note of where it
-    /// stands. `read` is where the program was when the node last looked; it is looked at again
-    /// only when that leaves no room, as the program writes there for each record it reads. `None`
-    /// when there is no room, or the program's position makes no sense.
+    /// stands. It looks where the program is only when it has to: when that leaves no room, and
+    /// every [`WORKING_BYTES`], as the program writes there for each record it reads. `None` when
+    /// there is no room, or the program's position makes no sense.
     #[must_use]
     #[inline]
-    pub fn room(&self, tail: u64, bytes: u64, read: &mut u64) -> Option<Room> {
-        // What is usual: it fits behind the record before, and the ring need not begin anew.
-        let (offset, used) = (self.offset(tail), tail.wrapping_sub(*read));
-        let goes_on = used != 0 || offset < WORKING_BYTES;
-        if goes_on
+    pub fn room(&self, tail: u64, bytes: u64, reader: &mut Reader) -> Option<Room> {
+        // What is usual: it fits behind the record before, and it is not time for a look.
+        let (offset, used) = (self.offset(tail), tail.wrapping_sub(reader.read));
+        if offset % WORKING_BYTES + bytes < WORKING_BYTES
             && tail <= POSITION_MAX
             && bytes <= self.bytes - offset
             && used <= self.bytes - bytes
         {
             return Some(Room { pad: (tail, 0), position: tail });
         }
-        self.search_room(tail, bytes, read)
+        self.search_room(tail, bytes, reader)
     }
 
     #[inline(never)]
-    fn search_room(&self, tail: u64, bytes: u64, read: &mut u64) -> Option<Room> {
-        self.room_from(tail, bytes, *read).or_else(|| {
-            *read = self.read();
-            self.room_from(tail, bytes, *read)
-        })
-    }
-
-    fn room_from(&self, tail: u64, bytes: u64, read: u64) -> Option<Room> {
-        let used = tail.wrapping_sub(read);
+    fn search_room(&self, tail: u64, bytes: u64, reader: &mut Reader) -> Option<Room> {
+        reader.read = self.read();
+        let used = tail.wrapping_sub(reader.read);
+        reader.calm = if used == 0 { reader.calm.saturating_add(1) } else { 0 };
         let rest = self.rest(tail);
         // Never for a record that would not fit then: in an empty ring nobody can make room.
-        let fits_behind = rest + bytes <= self.bytes;
-        let goes_back = used == 0 && self.offset(tail) >= WORKING_BYTES && fits_behind;
+        let goes_back =
+            reader.calm >= CALM_LOOKS && rest + bytes <= self.bytes && tail < GOES_BACK_MAX;
         let pad = if bytes > rest || goes_back { rest } else { 0 };
         let fits = tail <= POSITION_MAX
             && used <= self.bytes
@@ -124,5 +137,80 @@ impl<'a> InRing<'a> {
     #[inline]
     pub fn advance(&self, position: u64) {
         self.positions.read.0.store(position, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RING: u64 = 64 * WORKING_BYTES;
+    /// Every fourth is looked at.
+    const RECORD: u64 = WORKING_BYTES / 4;
+    /// Records before the one that goes back.
+    const CALM: u32 = 4 * CALM_LOOKS - 1;
+
+    /// Puts `number` records at `tail` and gives how many were put behind a pad. The program has
+    /// read everything before each of them, or is always one behind.
+    fn pads(
+        ring: &InRing<'_>,
+        tail: &mut u64,
+        reader: &mut Reader,
+        number: u32,
+        behind: bool,
+    ) -> u32 {
+        let mut pads = 0;
+        for _ in 0..number {
+            ring.advance(if behind { tail.saturating_sub(RECORD) } else { *tail });
+            let room = ring.room(*tail, RECORD, reader).unwrap();
+            if room.pad.1 > 0 {
+                pads += 1;
+                assert_eq!(room.pad, (*tail, ring.rest(*tail)));
+                assert_eq!(ring.offset(room.position), 0);
+            }
+            *tail = room.position + RECORD;
+        }
+        pads
+    }
+
+    #[test]
+    fn a_ring_whose_reader_is_never_behind_goes_back() {
+        let positions = Positions::default();
+        let (ring, mut tail, mut reader) = (InRing::new(&positions, RING), 0, Reader::default());
+        assert_eq!(pads(&ring, &mut tail, &mut reader, CALM, false), 0);
+        assert_eq!(pads(&ring, &mut tail, &mut reader, 1, false), 1);
+        assert_eq!(pads(&ring, &mut tail, &mut reader, 30, false), 10);
+    }
+
+    #[test]
+    fn a_ring_whose_reader_was_behind_does_not_go_back_soon() {
+        let positions = Positions::default();
+        let (ring, mut tail, mut reader) = (InRing::new(&positions, RING), 0, Reader::default());
+        assert_eq!(pads(&ring, &mut tail, &mut reader, 60, true), 0);
+        assert_eq!(pads(&ring, &mut tail, &mut reader, CALM, false), 0);
+        assert_eq!(pads(&ring, &mut tail, &mut reader, 1, false), 1);
+    }
+
+    #[test]
+    fn nothing_is_written_where_the_pad_is_before_the_reader_has_passed_it() {
+        let positions = Positions::default();
+        let (ring, mut tail, mut reader) = (InRing::new(&positions, RING), 0, Reader::default());
+        assert_eq!(pads(&ring, &mut tail, &mut reader, CALM, false), 0);
+        let pad = tail;
+        ring.advance(pad);
+        while let Some(room) = ring.room(tail, RECORD, &mut reader) {
+            tail = room.position + RECORD;
+        }
+        assert_eq!(tail, pad + RING, "up to the pad of the lap before, and no further");
+        ring.advance(pad + ring.rest(pad));
+        assert!(ring.room(tail, RECORD, &mut reader).is_some());
+    }
+
+    #[test]
+    fn no_ring_goes_back_when_positions_must_last() {
+        let positions = Positions::default();
+        let (ring, mut reader) = (InRing::new(&positions, RING), Reader::at(GOES_BACK_MAX));
+        let mut tail = GOES_BACK_MAX;
+        assert_eq!(pads(&ring, &mut tail, &mut reader, 60, false), 0);
     }
 }

@@ -21,8 +21,11 @@ const UNITS_SHIFT: u32 = 1;
 const LAP_SHIFT: u32 = 24;
 const UNITS_MAX: u64 = (1 << (LAP_SHIFT - UNITS_SHIFT)) - 1;
 /// A ring that is found empty goes back to its first bytes after this many, so that a program
-/// that never falls behind touches few pages.
-const WORKING_BYTES: u64 = 256 << 10;
+/// that never falls behind touches few pages, and those stay in the processor's caches.
+pub(super) const WORKING_BYTES: u64 = 32 << 10;
+/// No ring goes back from here on: each time it skips the rest of a lap, and positions must last.
+/// A program whose ring is empty after each event comes here after years.
+pub(super) const GOES_BACK_MAX: u64 = POSITION_MAX / 2;
 
 /// The positions of one ring.
 #[derive(Debug, Default)]
@@ -108,7 +111,7 @@ impl<'a> OutRing<'a> {
                 reserved = newest;
                 continue;
             }
-            let pad = self.pad_before(reserved, bytes, used == 0);
+            let pad = self.pad_before(reserved, bytes);
             if used + pad + bytes > self.bytes {
                 return Err(Refused::Full);
             }
@@ -130,13 +133,11 @@ impl<'a> OutRing<'a> {
         }
     }
 
-    /// Bytes to skip so that the record does not cross the end, or to go back to the beginning.
+    /// Bytes to skip so that the record does not cross the end.
     #[inline]
-    fn pad_before(&self, position: u64, bytes: u64, empty: bool) -> u64 {
-        let offset = self.offset(position);
-        let rest = self.bytes - offset;
-        let goes_back = empty && offset >= WORKING_BYTES && rest + bytes <= self.bytes;
-        if bytes > rest || goes_back { rest } else { 0 }
+    const fn pad_before(&self, position: u64, bytes: u64) -> u64 {
+        let rest = self.bytes - self.offset(position);
+        if bytes > rest { rest } else { 0 }
     }
 
     /// Shows a reserved range to the node; its record must be complete.
@@ -204,12 +205,14 @@ impl<'a> OutRing<'a> {
     /// publisher was faster. [`OutRing::release`] ends it.
     #[must_use]
     pub fn withdraw(&self, at: u64) -> Option<Slot> {
-        let bytes = (self.bytes / 4).min(self.bytes - self.offset(at));
-        let next = at + bytes;
+        self.withdraw_bytes(at, (self.bytes / 4).min(self.bytes - self.offset(at)))
+    }
+
+    fn withdraw_bytes(&self, at: u64, bytes: u64) -> Option<Slot> {
         self.positions
             .reserved
             .0
-            .compare_exchange(at, next, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(at, at + bytes, Ordering::AcqRel, Ordering::Relaxed)
             .ok()
             .map(|position| {
                 // A node that dies before it releases the range leaves a pad to its successor.
@@ -218,9 +221,96 @@ impl<'a> OutRing<'a> {
             })
     }
 
+    /// Node: whether an empty ring at `at` has worked long enough to go back.
+    #[inline]
+    #[must_use]
+    pub const fn has_worked(&self, at: u64) -> bool {
+        self.offset(at) >= WORKING_BYTES && at < GOES_BACK_MAX
+    }
+
+    /// Node: goes back to the first bytes of the ring, empty at `at` where the node stands, and
+    /// gives the new position. The publishers could not do it without a pad, which leaves them
+    /// no more room than before it until the node has seen it. `None` when one was faster.
+    #[must_use]
+    pub fn go_back(&self, at: u64) -> Option<u64> {
+        let skipped = self.withdraw_bytes(at, self.bytes - self.offset(at))?;
+        self.release(skipped);
+        Some(skipped.position + skipped.bytes)
+    }
+
     /// Node: puts a withdrawn range behind it.
     pub fn release(&self, slot: Slot) {
         self.take(slot.position + slot.bytes);
         self.finish(slot.position + slot.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RING: u64 = 4 * WORKING_BYTES;
+
+    struct Memory(Positions, Vec<AtomicU64>);
+
+    impl Memory {
+        /// A ring that is empty at `at`.
+        fn empty_at(at: u64) -> Self {
+            let commits = (0..RING / UNIT).map(|_| AtomicU64::new(0)).collect();
+            let memory = Self(Positions::default(), commits);
+            memory.0.reserved.0.store(at, Ordering::Release);
+            memory.ring().release(Slot { position: at, bytes: 0 });
+            memory
+        }
+
+        fn ring(&self) -> OutRing<'_> {
+            OutRing::new(&self.0, &self.1)
+        }
+    }
+
+    #[test]
+    fn an_empty_ring_goes_back_and_all_of_it_is_free() {
+        let memory = Memory::empty_at(RING + WORKING_BYTES);
+        let ring = memory.ring();
+        assert!(ring.has_worked(RING + WORKING_BYTES));
+        assert_eq!(ring.go_back(RING + WORKING_BYTES), Some(2 * RING));
+        assert_eq!(ring.positions(), (2 * RING, 2 * RING, 2 * RING));
+        assert_eq!(ring.look(2 * RING), Seen::Nothing);
+        assert_eq!(ring.reserve(RING), Ok(Slot { position: 2 * RING, bytes: RING }));
+        assert_eq!(ring.reserve(1), Err(Refused::Full));
+    }
+
+    #[test]
+    fn a_ring_that_is_not_empty_does_not_go_back() {
+        let memory = Memory::empty_at(WORKING_BYTES);
+        let ring = memory.ring();
+        let slot = ring.reserve(1).unwrap();
+        assert_eq!(ring.go_back(WORKING_BYTES), None);
+        ring.commit(slot);
+        assert_eq!(ring.look(WORKING_BYTES), Seen::Record(UNIT));
+    }
+
+    #[test]
+    fn a_ring_goes_back_after_its_working_bytes_and_while_positions_last() {
+        let memory = Memory::empty_at(0);
+        let ring = memory.ring();
+        for (at, worked) in [
+            (0, false),
+            (WORKING_BYTES - UNIT, false),
+            (WORKING_BYTES, true),
+            (GOES_BACK_MAX - UNIT, true),
+            (GOES_BACK_MAX + WORKING_BYTES, false),
+        ] {
+            assert_eq!(ring.has_worked(at), worked, "at {at}");
+        }
+    }
+
+    #[test]
+    fn what_a_node_skipped_before_it_died_is_a_pad_to_its_successor() {
+        let memory = Memory::empty_at(WORKING_BYTES);
+        let ring = memory.ring();
+        let rest = RING - WORKING_BYTES;
+        assert!(ring.withdraw_bytes(WORKING_BYTES, rest).is_some());
+        assert_eq!(ring.look(WORKING_BYTES), Seen::Pad(rest));
     }
 }

@@ -1,9 +1,10 @@
 //! One client's turn: a bounded piece of its work, then everything it caused is made to last and
 //! shown.
 
+use super::client::{Client, Linked};
 use super::holding::rest_held;
 use super::requests::Requests;
-use super::{Server, client::Client, log::Level};
+use super::{Server, log::Level};
 use crate::evt::node::{Cost, Credit, Drained, Fault, ProcessKey, Publication, Target};
 use crate::evt::{EventId, InstanceNo, LibraryNo, Priority, Span};
 use crate::link::outbox::Outbox;
@@ -426,14 +427,8 @@ impl Server {
         {
             self.inboxes.ring_answered(client.process);
         }
-        if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_ref() {
-            for priority in Priority::ALL {
-                let ring = linked.outbox.ring(priority);
-                let next = linked.next[priority.index()];
-                if ring.positions().2 != next {
-                    ring.finish(next);
-                }
-            }
+        if let Some(Client { linked: Some(linked), .. }) = self.clients[slot].as_mut() {
+            linked.finish();
         }
     }
 
@@ -453,5 +448,24 @@ impl Server {
         }
         self.note_recent(slot);
         false
+    }
+}
+
+impl Linked {
+    /// Gives the space of what was taken back; a ring that is empty by then may begin anew.
+    fn finish(&mut self) {
+        for priority in Priority::ALL {
+            let ring = self.outbox.ring(priority);
+            let next = &mut self.next[priority.index()];
+            if ring.positions().2 == *next {
+                continue;
+            }
+            ring.finish(*next);
+            if ring.has_worked(*next)
+                && let Some(begin) = ring.go_back(*next)
+            {
+                *next = begin;
+            }
+        }
     }
 }

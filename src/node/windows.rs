@@ -7,7 +7,7 @@ use crate::evt::LibraryNo;
 use crate::evt::node::{Data, Delivery, ProcessKey, Target, What, Windows};
 use crate::evt::{EventId, Priority};
 use crate::link::inbox::{Inbox, Source};
-use crate::link::inring::UNIT;
+use crate::link::inring::{Reader, UNIT};
 use crate::link::outbox::{Outbox, Place};
 use crate::link::record::{IN_HEADER, InHeader, InKind};
 use crate::sys::{clock, descriptor};
@@ -35,8 +35,8 @@ pub(super) struct Window {
 struct Ends {
     /// Where the node stands; shown to the program at the end of a batch.
     tail: u64,
-    /// Where the program was when the node last looked.
-    read: u64,
+    /// Where the program is, as the node knows it.
+    reader: Reader,
 }
 
 /// The marks of the priorities.
@@ -54,12 +54,13 @@ impl Window {
         for priority in Priority::ALL {
             let ring = inbox.ring(priority);
             let written = ring.written();
-            let mut read = ring.read();
-            let right = written.is_multiple_of(UNIT) && ring.room(written, 0, &mut read).is_some();
+            let mut reader = Reader::at(ring.read());
+            let right =
+                written.is_multiple_of(UNIT) && ring.room(written, 0, &mut reader).is_some();
             if !right {
                 return None;
             }
-            ends[priority.index()] = Ends { tail: written, read };
+            ends[priority.index()] = Ends { tail: written, reader };
         }
         Some(Self { inbox, bell, ends, marks: 0, backlog: false, refers: None })
     }
@@ -92,7 +93,7 @@ impl Window {
     ) -> Option<u64> {
         let ends = &mut self.ends[priority.index()];
         let bytes = u64::from(header.bytes);
-        let room = self.inbox.ring(priority).room(ends.tail, bytes, &mut ends.read)?;
+        let room = self.inbox.ring(priority).room(ends.tail, bytes, &mut ends.reader)?;
         ends.tail = room.position + bytes;
         self.inbox.write(priority, room, header, attributes, data);
         Some(room.position + bytes)

@@ -153,7 +153,7 @@ impl Inbox {
     /// As the core's drain: fills the window from a queue of so many events.
     fn drain(&self, tail: &mut u64, queued: &mut u64) {
         while *queued > 0
-            && let Some(room) = self.ring().room(*tail, UNIT, &mut 0)
+            && let Some(room) = self.ring().room(*tail, UNIT, &mut inring::Reader::default())
         {
             *tail = room.position + UNIT;
             *queued -= 1;

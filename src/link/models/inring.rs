@@ -1,7 +1,7 @@
 //! The inbox ring: the node and one reader.
 
 use super::explore;
-use crate::link::inring::{InRing, Positions, UNIT};
+use crate::link::inring::{InRing, Positions, Reader, UNIT};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
@@ -48,7 +48,9 @@ impl Ring {
     /// Node: writes a record of `1 + words` units. False when there is no room.
     fn put(&self, tail: &mut u64, word: u64, words: u64) -> bool {
         let bytes = (1 + words) * UNIT;
-        let Some(room) = self.ring().room(*tail, bytes, &mut 0) else { return false };
+        let Some(room) = self.ring().room(*tail, bytes, &mut Reader::default()) else {
+            return false;
+        };
         let (pad, pad_bytes) = room.pad;
         if pad_bytes > 0 {
             self.store(pad, PAD);

@@ -166,6 +166,31 @@ fn a_full_ring_refuses_and_no_old_commit_is_taken_for_a_new_one() {
 }
 
 #[test]
+fn an_empty_ring_goes_back_to_its_first_bytes_or_a_publisher_was_faster() {
+    explore(2, || {
+        let ring = Arc::new(Ring::at(3 * UNIT));
+        let others = [10, 20].map(|word| {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || {
+                ring.publish(word, 1).unwrap();
+                word
+            })
+        });
+        let (mut next, mut taken) = (3 * UNIT, Vec::new());
+        if let Some(begin) = ring.ring().go_back(next) {
+            assert_eq!(ring.ring().offset(begin), 0);
+            let (_, took, done) = ring.ring().positions();
+            assert_eq!((took, done), (begin, begin));
+            next = begin;
+        }
+        ring.take(&mut next, &mut taken);
+        let published: Vec<u64> = others.into_iter().map(|t| t.join().unwrap()).collect();
+        ring.take(&mut next, &mut taken);
+        check(&taken, &published);
+    });
+}
+
+#[test]
 fn pages_are_given_back_only_where_nobody_publishes() {
     explore(2, || {
         let ring = Arc::new(Ring::at(3 * UNIT));
