@@ -139,8 +139,9 @@ impl Link {
     }
 
     /// Maps the segment of a node and says so in the outbox. Without it all events come whole.
-    pub(super) fn map_segment(&self, number: u64, memory: Option<OwnedFd>) {
-        let view = memory.and_then(|memory| SegmentView::open(memory.as_fd(), number).ok());
+    pub(super) fn map_segment(&self, segment: Option<(u64, OwnedFd)>) {
+        let view =
+            segment.and_then(|(number, memory)| SegmentView::open(memory.as_fd(), number).ok());
         let mapped = view.map(Arc::new);
         self.outbox.note_segment(mapped.as_ref().map_or(0, |view| view.number()));
         *self.segment.lock() = mapped;

@@ -165,13 +165,12 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let place = place::find().ok_or(Error::TryAgain)?;
     let mut dialogue = Dialogue::begin(&place, Time::MAX)?;
     let hello = Body::Hello { version: VERSION, resumes: false, blocks: Vec::new() };
-    let (reply, descriptors) = dialogue.ask(hello, &[])?;
+    let (reply, mut descriptors) = dialogue.ask(hello, &[])?;
     reply.code?;
-    let reply::Body::Welcome { outbox_bytes, limits, segment, .. } = reply.body else {
+    let segment = segment(&reply.body, &mut descriptors);
+    let reply::Body::Welcome { outbox_bytes, limits, .. } = reply.body else {
         return Err(Error::Library);
     };
-    let mut descriptors = descriptors;
-    let shared = if segment != 0 { descriptors.pop() } else { None };
     let [memory, bell] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| Error::Library)?;
     descriptor::check_eventfd(bell.as_fd()).map_err(|_| Error::Library)?;
     let outbox =
@@ -181,8 +180,18 @@ pub(super) fn connect() -> Result<Arc<Link>, Error> {
     let connection = Arc::new(connection);
     let link = Link::new(outbox, memory, limits, place, connection);
     let link = link.map_err(|_| Error::NoResources)?;
-    link.map_segment(segment, shared);
+    link.map_segment(segment);
     Ok(Arc::new(link))
+}
+
+/// The segment that a node hands out with its welcome: its number, and the last of the descriptors.
+fn segment(welcome: &reply::Body, descriptors: &mut Vec<OwnedFd>) -> Option<(u64, OwnedFd)> {
+    match welcome {
+        reply::Body::Welcome { segment, .. } if *segment != 0 => {
+            Some(*segment).zip(descriptors.pop())
+        }
+        _ => None,
+    }
 }
 
 /// Makes sure that there is a connection.
@@ -282,16 +291,10 @@ fn bring_back(dialogue: &mut Dialogue, link: &Link) -> Result<Told, Error> {
     let hello = Body::Hello { version: VERSION, resumes: true, blocks: link.blocks() };
     let (reply, mut descriptors) = dialogue.ask(hello, &[link.memory.as_fd()])?;
     reply.code?;
-    let shared = match reply.body {
-        reply::Body::Welcome { segment, .. } if segment != 0 => {
-            descriptors.pop().zip(Some(segment))
-        }
-        _ => None,
-    };
+    let segment = segment(&reply.body, &mut descriptors);
     let bell = descriptors.pop().ok_or(Error::Library)?;
     descriptor::check_eventfd(bell.as_fd()).map_err(|_| Error::Library)?;
-    let (memory, number) = shared.unzip();
-    link.map_segment(number.unwrap_or(0), memory);
+    link.map_segment(segment);
     let libraries: Vec<Arc<Library>> =
         link.libraries.lock().values().filter_map(Weak::upgrade).collect();
     let mut bells = Vec::new();

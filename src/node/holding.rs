@@ -3,11 +3,10 @@
 //! is urgent passes.
 
 use super::Server;
-use super::client::{Client, Linked};
+use super::client::Client;
 use crate::evt::node::ProcessKey;
 use crate::evt::{InstanceNo, Priority};
 use crate::link::outbox::Outbox;
-use crate::link::outring::Seen;
 
 impl Server {
     /// Whether the record at `position` has to wait; then it is to be left there. One of a program
@@ -32,8 +31,7 @@ impl Server {
 
     /// Whether publications of a client wait.
     pub(super) fn is_held(&self, slot: usize) -> bool {
-        let linked = self.clients[slot].as_ref().and_then(|client| client.linked.as_ref());
-        linked.is_some_and(|linked| linked.held.is_some())
+        self.linked(slot).is_some_and(|linked| linked.held.is_some())
     }
 
     /// Gives a turn to those that need not wait any more.
@@ -55,15 +53,4 @@ impl Server {
             }
         }
     }
-}
-
-/// Lets a program whose publications wait ring for what is urgent. True if that is there.
-pub(super) fn rest_held(linked: &Linked) -> bool {
-    linked.outbox.node_bell().fall_asleep();
-    let next = linked.next[Priority::HIGHEST.index()];
-    let urgent = linked.outbox.ring(Priority::HIGHEST).look(next) != Seen::Nothing;
-    if urgent {
-        let _ = linked.outbox.node_bell().stay_awake();
-    }
-    urgent
 }

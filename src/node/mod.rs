@@ -43,7 +43,7 @@ use crate::wire::MESSAGE_BYTES_MAX;
 pub use log::{complain, log};
 
 use alarm::Alarm;
-use client::Client;
+use client::{Client, Linked};
 use cluster::{Attached, Replication};
 use config::Config;
 use departure::Departure;
@@ -300,6 +300,11 @@ impl Server {
 
     fn client(&mut self, slot: usize, generation: u32) -> Option<&mut Client> {
         self.clients.get_mut(slot)?.as_mut().filter(|client| client.generation == generation)
+    }
+
+    /// What a client shares with this node, once it has said hello.
+    fn linked(&self, slot: usize) -> Option<&Linked> {
+        self.clients[slot].as_ref()?.linked.as_ref()
     }
 
     fn note(&mut self, ready: Ready) {

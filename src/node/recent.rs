@@ -25,8 +25,6 @@ const PASSED_MAX: u32 = 4;
 pub(super) struct Recent {
     /// The last served first.
     places: Vec<(usize, u32)>,
-    /// They have been told to ring, as the node was about to sleep.
-    may_ring: bool,
     /// How often in a row they were served without a look at the descriptors.
     passed: u32,
     /// Units of work since that look.
@@ -41,18 +39,18 @@ impl Recent {
 }
 
 impl Linked {
-    /// Whether there is something to take.
-    pub(super) fn has_more(&self) -> bool {
-        Priority::ALL.iter().any(|priority| {
+    /// Whether there is something to take of these priorities.
+    pub(super) fn has_more(&self, priorities: &[Priority]) -> bool {
+        priorities.iter().any(|priority| {
             self.outbox.ring(*priority).look(self.next[priority.index()]) != Seen::Nothing
         })
     }
 
-    /// Lets the program ring from now on. True if there is something to take already; then it does
-    /// not ring.
-    fn may_ring(&self) -> bool {
+    /// Lets the program ring from now on. True if there is something to take of these priorities
+    /// already; then it does not ring.
+    pub(super) fn may_ring(&self, priorities: &[Priority]) -> bool {
         self.outbox.node_bell().fall_asleep();
-        let more = self.has_more();
+        let more = self.has_more(priorities);
         if more {
             let _ = self.outbox.node_bell().stay_awake();
         }
@@ -94,7 +92,8 @@ impl Server {
     /// Lets a program ring from now on; it comes before the line if it has published already.
     fn let_ring(&mut self, slot: usize, generation: u32) {
         let linked = self.client(slot, generation).and_then(|client| client.linked.as_ref());
-        if linked.is_some_and(|linked| linked.can_be_looked_at() && linked.may_ring()) {
+        if linked.is_some_and(|linked| linked.can_be_looked_at() && linked.may_ring(&Priority::ALL))
+        {
             self.favour(slot, generation);
         }
     }
@@ -103,7 +102,7 @@ impl Server {
     /// has published.
     pub(super) fn passes_descriptors(&mut self) -> bool {
         let idle = self.has_no_work();
-        let more = self.any_recent(Linked::has_more);
+        let more = self.any_recent(|linked| linked.has_more(&Priority::ALL));
         let few = self.recent.passed < PASSED_MAX && self.recent.work < WORK_BETWEEN_LOOKS;
         let passes = idle && more && few;
         if passes {
@@ -117,8 +116,7 @@ impl Server {
     /// Before the node sleeps: everybody may ring again. True if somebody has published already,
     /// so that it must not sleep.
     pub(super) fn recent_may_ring(&mut self) -> bool {
-        self.recent.may_ring = true;
-        self.any_recent(Linked::may_ring)
+        self.any_recent(|linked| linked.may_ring(&Priority::ALL))
     }
 
     /// Has those that `has_more` is true of come before the line. True if there are some.
@@ -127,8 +125,7 @@ impl Server {
         let mut some = false;
         for at in 0..self.recent.places.len() {
             let (slot, generation) = self.recent.places[at];
-            let linked = self.clients[slot].as_ref().and_then(|client| client.linked.as_ref());
-            if linked.is_some_and(&has_more) {
+            if self.linked(slot).is_some_and(&has_more) {
                 self.favour(slot, generation);
                 some = true;
             }
@@ -136,17 +133,11 @@ impl Server {
         some
     }
 
-    /// The node is awake: nobody it looks at need ring any more.
-    pub(super) fn spare_recent(&mut self) {
-        if !std::mem::take(&mut self.recent.may_ring) {
-            return;
-        }
-        for (slot, _) in &self.recent.places {
-            let linked = self.clients[*slot].as_ref().and_then(|client| client.linked.as_ref());
-            if let Some(linked) = linked {
-                // A ring that has come is reported by its descriptor.
-                let _ = linked.outbox.node_bell().stay_awake();
-            }
+    /// The node is awake again: nobody it looks at need ring any more.
+    pub(super) fn spare_recent(&self) {
+        for linked in self.recent.places.iter().filter_map(|(slot, _)| self.linked(*slot)) {
+            // A ring that has come is reported by its descriptor.
+            let _ = linked.outbox.node_bell().stay_awake();
         }
     }
 

@@ -52,8 +52,8 @@ impl Server {
         }
         client.watched = false;
         self.forget_recent(slot);
-        let Some(client) = self.clients[slot].as_mut() else { return true };
-        if let Some(linked) = client.linked.as_mut() {
+        let linked = self.clients[slot].as_mut().and_then(|client| client.linked.as_mut());
+        if let Some(linked) = linked {
             for priority in Priority::ALL {
                 let next = &mut linked.next[priority.index()];
                 *next = linked.outbox.give_back(priority, *next);

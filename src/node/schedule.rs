@@ -23,12 +23,15 @@ const FAVOUR_COST: u64 = 64;
 impl Server {
     /// Looks at the descriptors. With nothing to do it sleeps there.
     pub(super) fn look_at_descriptors(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let rests = self.has_no_work() && !self.recent_may_ring();
+        let idle = self.has_no_work();
+        let rests = idle && !self.recent_may_ring();
         if rests {
             self.alarm.set(self.next_due());
         }
         descriptor::epoll_wait(self.epoll.as_fd(), ready, (!rests).then_some(0))?;
-        self.spare_recent();
+        if idle {
+            self.spare_recent();
+        }
         Ok(())
     }
 

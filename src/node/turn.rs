@@ -2,7 +2,6 @@
 //! shown.
 
 use super::client::{Client, Linked};
-use super::holding::rest_held;
 use super::requests::Requests;
 use super::{Server, log::Level};
 use crate::evt::node::{Cost, Credit, Drained, Fault, ProcessKey, Publication, Target};
@@ -147,7 +146,8 @@ impl Server {
         }
         if more {
             let held = client.linked.as_ref().filter(|linked| linked.held.is_some());
-            return held.is_none_or(rest_held);
+            // Of one whose publications wait, what is urgent passes.
+            return held.is_none_or(|linked| linked.may_ring(&[Priority::HIGHEST]));
         }
         if client.gone {
             self.disconnect(slot);
@@ -440,7 +440,7 @@ impl Server {
         if linked.restoring {
             return false;
         }
-        if linked.has_more() {
+        if linked.has_more(&Priority::ALL) {
             return true;
         }
         if client.used {
