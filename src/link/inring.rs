@@ -39,13 +39,15 @@ pub struct Reader {
     read: u64,
     /// How often in a row it had read everything then.
     calm: u32,
+    /// The last pad before it: position and bytes.
+    pad: (u64, u64),
 }
 
 impl Reader {
     /// A reader that has read up to `read`.
     #[must_use]
     pub const fn at(read: u64) -> Self {
-        Self { read, calm: 0 }
+        Self { read, calm: 0, pad: (0, 0) }
     }
 }
 
@@ -111,7 +113,19 @@ impl<'a> InRing<'a> {
             && used <= self.bytes
             && bytes <= self.bytes
             && used + pad + bytes <= self.bytes;
+        if fits && pad > 0 {
+            reader.pad = (tail, pad);
+        }
         fits.then(|| Room { pad: (tail, pad), position: tail + pad })
+    }
+
+    /// Node: bytes of records before `tail` that the program has not read, whatever it says: at
+    /// most those of the ring.
+    #[must_use]
+    pub fn unread(&self, tail: u64, reader: &Reader) -> u64 {
+        let (read, (pad, pad_bytes)) = (self.read(), reader.pad);
+        let passed = if read <= pad { pad_bytes } else { 0 };
+        tail.wrapping_sub(read).saturating_sub(passed).min(self.bytes)
     }
 
     /// Node: shows everything before `tail` to the program.
@@ -189,6 +203,22 @@ mod tests {
         assert_eq!(pads(&ring, &mut tail, &mut reader, 60, true), 0);
         assert_eq!(pads(&ring, &mut tail, &mut reader, CALM, false), 0);
         assert_eq!(pads(&ring, &mut tail, &mut reader, 1, false), 1);
+    }
+
+    #[test]
+    fn a_pad_is_nothing_to_read() {
+        let positions = Positions::default();
+        let (ring, mut tail, mut reader) = (InRing::new(&positions, RING), 0, Reader::default());
+        assert_eq!(pads(&ring, &mut tail, &mut reader, CALM, false), 0);
+        assert_eq!(ring.unread(tail, &reader), RECORD);
+        assert_eq!(pads(&ring, &mut tail, &mut reader, 1, false), 1);
+        assert_eq!(ring.unread(tail, &reader), RECORD);
+        ring.advance(tail - RECORD);
+        assert_eq!(ring.unread(tail, &reader), RECORD);
+        ring.advance(tail);
+        assert_eq!(ring.unread(tail, &reader), 0);
+        ring.advance(tail + 1);
+        assert_eq!(ring.unread(tail, &reader), RING, "a program may say anything");
     }
 
     #[test]

@@ -69,10 +69,9 @@ impl Window {
     fn bytes(&self) -> (u64, u64) {
         let mut sum = (0, 0);
         for priority in Priority::ALL {
-            let (ring, bytes) = (self.inbox.ring(priority), self.inbox.ring_bytes());
-            // The program may say anything of what it has read.
-            let unread = self.ends[priority.index()].tail.wrapping_sub(ring.read());
-            sum = (sum.0 + unread.min(bytes), sum.1 + bytes);
+            let ends = &self.ends[priority.index()];
+            let unread = self.inbox.ring(priority).unread(ends.tail, &ends.reader);
+            sum = (sum.0 + unread, sum.1 + self.inbox.ring_bytes());
         }
         sum
     }
