@@ -105,9 +105,10 @@ impl<'a> InRing<'a> {
         let used = tail.wrapping_sub(reader.read);
         reader.calm = if used == 0 { reader.calm.saturating_add(1) } else { 0 };
         let rest = self.rest(tail);
-        // Never for a record that would not fit then: in an empty ring nobody can make room.
-        let goes_back =
-            reader.calm >= CALM_LOOKS && rest + bytes <= self.bytes && tail < GOES_BACK_MAX;
+        // Only where another as long fits behind it before the reader has passed the pad; never
+        // for one that does not fit itself, as in an empty ring nobody can make room.
+        let two_fit = 2 * bytes <= self.offset(tail);
+        let goes_back = reader.calm >= CALM_LOOKS && two_fit && tail < GOES_BACK_MAX;
         let pad = if bytes > rest || goes_back { rest } else { 0 };
         let fits = tail <= POSITION_MAX
             && used <= self.bytes

@@ -356,7 +356,7 @@ impl Server {
         };
         for priority in Priority::ALL {
             let index = priority.index();
-            let (reserved, taken, done) = linked.outbox.ring(priority).positions();
+            let (reserved, taken, done) = linked.outbox.ring(priority).take_over();
             let ordered = done <= taken && taken <= reserved && reserved <= POSITION_MAX;
             if !ordered || reserved - done > linked.outbox.ring_bytes() || done % UNIT != 0 {
                 return Err(io::Error::other("the positions of its outbox make no sense"));

@@ -103,6 +103,17 @@ impl Ring {
     }
 }
 
+/// Two threads that publish a record of one unit each, and give its word.
+fn publishers(ring: &Arc<Ring>) -> [thread::JoinHandle<u64>; 2] {
+    [10, 20].map(|word| {
+        let ring = Arc::clone(ring);
+        thread::spawn(move || {
+            ring.publish(word, 1).unwrap();
+            word
+        })
+    })
+}
+
 /// All of `published`, each once, and those of one thread in their order.
 fn check(taken: &[u64], published: &[u64]) {
     let mut sorted = taken.to_vec();
@@ -169,13 +180,7 @@ fn a_full_ring_refuses_and_no_old_commit_is_taken_for_a_new_one() {
 fn an_empty_ring_goes_back_to_its_first_bytes_or_a_publisher_was_faster() {
     explore(2, || {
         let ring = Arc::new(Ring::at(3 * UNIT));
-        let others = [10, 20].map(|word| {
-            let ring = Arc::clone(&ring);
-            thread::spawn(move || {
-                ring.publish(word, 1).unwrap();
-                word
-            })
-        });
+        let others = publishers(&ring);
         let (mut next, mut taken) = (3 * UNIT, Vec::new());
         if let Some(begin) = ring.ring().go_back(next) {
             assert_eq!(ring.ring().offset(begin), 0);
@@ -194,13 +199,7 @@ fn an_empty_ring_goes_back_to_its_first_bytes_or_a_publisher_was_faster() {
 fn pages_are_given_back_only_where_nobody_publishes() {
     explore(2, || {
         let ring = Arc::new(Ring::at(3 * UNIT));
-        let others = [10, 20].map(|word| {
-            let ring = Arc::clone(&ring);
-            thread::spawn(move || {
-                ring.publish(word, 1).unwrap();
-                word
-            })
-        });
+        let others = publishers(&ring);
         let (mut next, mut taken) = (3 * UNIT, Vec::new());
         ring.take(&mut next, &mut taken);
         if ring.give_back(&mut next) {
