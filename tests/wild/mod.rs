@@ -67,9 +67,15 @@ impl Daemon {
     }
 
     /// Kills it and starts the next one in its place.
-    pub(crate) fn replace(mut self) -> Self {
+    pub(crate) fn replace(self) -> Self {
+        self.replace_after(|| ())
+    }
+
+    /// As [`Daemon::replace`]; `between` happens while there is none.
+    pub(crate) fn replace_after(mut self, between: impl FnOnce()) -> Self {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        between();
         self.child = Self::run(&self.directory);
         self.started()
     }
