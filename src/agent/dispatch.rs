@@ -165,10 +165,10 @@ fn call(library: &Library, callback: Callback) {
     match callback {
         Callback::Opened(Completion { invocation, outcome }) => {
             let outcome = outcome.map(|instance| instance.handle);
-            library.callbacks.open(invocation, outcome);
+            current::outside(|| library.callbacks.open(invocation, outcome));
         }
         Callback::Delivered { subscription, event, data_bytes } => {
-            library.callbacks.deliver(subscription, event, data_bytes);
+            current::outside(|| library.callbacks.deliver(subscription, event, data_bytes));
         }
     }
 }

@@ -7,7 +7,7 @@
 
 mod channels;
 mod connection;
-mod current;
+pub(crate) mod current;
 mod dispatch;
 mod events;
 mod handles;
@@ -281,17 +281,27 @@ pub fn event_allocate(channel: Handle) -> Result<Handle, Error> {
 }
 
 /// Frees an event. Errors: `BadHandle`.
+#[inline]
 pub fn event_free(event: Handle) -> Result<(), Error> {
-    let free = |library: &Library| lending::record_of(library, event).map(lending::Record::free);
-    if current::with(free).is_some() {
-        return Ok(());
+    match current::with(|library| free_lent(library, event)) {
+        Some(()) => Ok(()),
+        None => free_kept(event),
     }
+}
+
+/// Frees an event that is in its record alone.
+#[inline]
+fn free_lent(library: &Library, event: Handle) -> Option<()> {
+    lending::record_of(library, event).map(lending::Record::free)
+}
+
+fn free_kept(event: Handle) -> Result<(), Error> {
     let (mut seat, parts) = process::of_event_mut(event)?;
     if !seat.events.has(parts) {
         let library = Arc::clone(&seat.instance.library);
         // The reader is locked before a seat.
         drop(seat);
-        if free(&library).is_some() {
+        if free_lent(&library, event).is_some() {
             return Ok(());
         }
         // Somebody else may have had it put in the table meanwhile.

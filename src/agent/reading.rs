@@ -102,16 +102,11 @@ pub(super) fn peek(library: &Library, reader: &mut Reader) -> bool {
 #[inline]
 fn peek_at(library: &Library, reader: &mut Reader, priority: Priority) -> bool {
     loop {
-        match library.inbox.next(priority, reader.at[priority.index()]) {
-            Ok(Some((position, header))) => {
-                reader.found.position = position;
-                reader.found.header = header;
-            }
-            Ok(None) => return false,
-            Err(_) => {
-                distrust(library, reader, priority);
-                return false;
-            }
+        let at = reader.at[priority.index()];
+        if library.inbox.record_at(priority, at, &mut reader.found.header) {
+            reader.found.position = at;
+        } else if !pass_pads(library, reader, priority) {
+            return false;
         }
         if reader.found.header.kind == InKind::Shared && !refer(library, reader, priority) {
             distrust(library, reader, priority);
@@ -125,6 +120,21 @@ fn peek_at(library: &Library, reader: &mut Reader, priority: Priority) -> bool {
         let end = reader.found.end();
         advance(library, reader, priority, end);
     }
+}
+
+/// Finds the next record behind pads. False if there is none, or what is there cannot be.
+#[inline(never)]
+fn pass_pads(library: &Library, reader: &mut Reader, priority: Priority) -> bool {
+    match library.inbox.next(priority, reader.at[priority.index()]) {
+        Ok(Some((position, header))) => {
+            reader.found.position = position;
+            reader.found.header = header;
+            return true;
+        }
+        Ok(None) => {}
+        Err(_) => distrust(library, reader, priority),
+    }
+    false
 }
 
 /// Finds the data of the record that was found, which are in a segment; false if that cannot be.

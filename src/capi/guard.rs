@@ -2,9 +2,8 @@
 
 use super::code;
 use super::types::{SA_AIS_ERR_LIBRARY, SA_AIS_OK, SaAisErrorT};
-use crate::agent;
+use crate::agent::{self, current};
 use crate::evt::Error;
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
@@ -35,35 +34,11 @@ struct Panicked;
 
 /// Runs `body`. `AssertUnwindSafe` holds because the caller poisons the library after a panic.
 fn outcome<R>(body: impl FnOnce() -> R) -> Result<R, Panicked> {
-    let result = catch_unwind(AssertUnwindSafe(|| marked(true, body)));
+    let result = catch_unwind(AssertUnwindSafe(|| current::inside(body)));
     result.map_err(|payload| {
         std::mem::forget(payload); // Dropping it could panic again.
         Panicked
     })
-}
-
-thread_local! {
-    /// Whether this thread is in the library's own code, as opposed to the program's callbacks.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Restores the mark at the end of a scope, also when that is left by a panic.
-struct Restore(bool);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        INSIDE.set(self.0);
-    }
-}
-
-fn marked<R>(inside: bool, body: impl FnOnce() -> R) -> R {
-    let _restore = Restore(INSIDE.replace(inside));
-    body()
-}
-
-/// Runs a callback of the program, whose panics are not the library's to hide.
-pub(super) fn outside<R>(callback: impl FnOnce() -> R) -> R {
-    marked(false, callback)
 }
 
 /// Keeps panics of the library from printing to the program's standard error; others are printed
@@ -73,7 +48,7 @@ pub(super) fn keep_quiet() {
     ONCE.call_once(|| {
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |information| {
-            if !INSIDE.get() {
+            if !current::is_inside() {
                 others(information);
             }
         }));
@@ -95,15 +70,6 @@ mod tests {
     fn a_panic_ends_at_the_boundary_and_leaves_no_mark() {
         keep_quiet();
         assert_eq!(outcome(|| panic!("provoked by a test")), Err::<(), _>(Panicked));
-        assert!(!INSIDE.get());
-    }
-
-    #[test]
-    fn callbacks_count_as_the_programs_code() {
-        let seen = outcome(|| {
-            let before = INSIDE.get();
-            (before, outside(|| INSIDE.get()), INSIDE.get())
-        });
-        assert_eq!(seen, Ok((true, false, true)));
+        assert!(!current::is_inside());
     }
 }

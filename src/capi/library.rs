@@ -1,7 +1,7 @@
 //! Library handles: initialize, selection object, dispatch, finalize, limits.
 
 use super::code;
-use super::guard::{guard, keep_quiet, outside};
+use super::guard::{guard, keep_quiet};
 use super::ptr::{InOutPtr, OutPtr};
 use super::types::*;
 use crate::agent::{self, DispatchFlags, Handle, Version};
@@ -71,14 +71,14 @@ impl agent::Callbacks for ProgramCallbacks {
         };
         if let Some(callback) = self.open {
             // SAFETY: a function of this type, as saEvtInitialize was promised.
-            outside(|| unsafe { callback(invocation, channel, error) });
+            unsafe { callback(invocation, channel, error) };
         }
     }
 
     fn deliver(&self, subscription: SubscriptionId, event: Handle, data_bytes: u64) {
         if let Some(callback) = self.deliver {
             // SAFETY: a function of this type, as saEvtInitialize was promised.
-            outside(|| unsafe { callback(subscription.0, event, data_bytes) });
+            unsafe { callback(subscription.0, event, data_bytes) };
         }
     }
 }

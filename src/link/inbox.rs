@@ -140,80 +140,70 @@ impl Inbox {
         (first..LEVELS).find(there).unwrap_or(LEVELS)
     }
 
+    /// Agent: whether a record is at `position`, and no pad; its header comes to `header`. Of
+    /// everything else [`Inbox::next`] tells what it is.
+    #[inline(always)]
+    #[must_use]
+    pub fn record_at(&self, priority: Priority, position: u64, header: &mut InHeader) -> bool {
+        let there = self.ring(priority).written().wrapping_sub(position);
+        let rest = self.ring(priority).rest(position).min(there);
+        if there > self.ring_bytes as u64
+            || rest < IN_HEADER as u64
+            || !(there | position).is_multiple_of(UNIT)
+        {
+            return false;
+        }
+        match InHeader::decode(&self.load_header(priority, position)) {
+            Some(found) if found.kind != InKind::Pad && is_whole(&found, priority, rest) => {
+                *header = found;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Agent: the next record of a priority after `position`, behind a pad if there is one: its
     /// position and header. `None` when nothing is there.
     ///
     /// # Errors
     ///
     /// [`Nonsense`] when the node's record cannot be.
-    #[inline(always)]
     pub fn next(
         &self,
         priority: Priority,
-        position: u64,
-    ) -> Result<Option<(u64, InHeader)>, Nonsense> {
-        // Most rings are empty most of the time.
-        let there = self.ring(priority).written().wrapping_sub(position);
-        if there == 0 { Ok(None) } else { self.next_of(priority, position, there) }
-    }
-
-    /// The next record of the `there` bytes after `position`.
-    #[inline(always)]
-    fn next_of(
-        &self,
-        priority: Priority,
         mut position: u64,
-        mut there: u64,
     ) -> Result<Option<(u64, InHeader)>, Nonsense> {
-        if there > self.ring_bytes as u64 || !(there | position).is_multiple_of(UNIT) {
-            return Err(Nonsense);
-        }
-        loop {
-            let rest = self.ring(priority).rest(position).min(there);
-            if rest < IN_HEADER as u64 {
-                // Only a pad is so short.
-                there = self.pass_pad(priority, &mut position, there, rest)?;
-            } else {
-                let encoded = self.load_header(priority, position);
-                let (bytes, kind) = InHeader::first_of(&encoded);
-                if kind == Some(InKind::Pad) {
-                    there = self.pass_pad(priority, &mut position, there, rest)?;
-                } else {
-                    let header = InHeader::decode(&encoded).ok_or(Nonsense)?;
-                    let right = bytes >= IN_HEADER as u64
-                        && bytes <= rest
-                        && bytes % UNIT == 0
-                        && header.priority as usize == priority.index();
-                    return if right { Ok(Some((position, header))) } else { Err(Nonsense) };
-                }
-            }
+        let mut header = InHeader::default();
+        // A node that goes on writing pads must not keep us.
+        let end = self.ring(priority).written();
+        while !self.record_at(priority, position, &mut header) {
+            let there = end.wrapping_sub(position);
             if there == 0 {
                 return Ok(None);
             }
+            position += self.pad_at(priority, position, there)?;
         }
+        Ok(Some((position, header)))
     }
 
-    /// Moves past the pad at `position`, one of the `there` bytes of which `rest` are contiguous.
-    /// Gives how many are left. Of a pad only its first eight bytes need exist.
+    /// The length of the pad at `position`, one of the `there` bytes that follow. Only its first
+    /// eight bytes need exist.
     #[cold]
-    fn pass_pad(
-        &self,
-        priority: Priority,
-        position: &mut u64,
-        there: u64,
-        rest: u64,
-    ) -> Result<u64, Nonsense> {
+    fn pad_at(&self, priority: Priority, position: u64, there: u64) -> Result<u64, Nonsense> {
+        if there > self.ring_bytes as u64 || !(there | position).is_multiple_of(UNIT) {
+            return Err(Nonsense);
+        }
         let mut encoded = [0; IN_HEADER];
-        let from = self.data(priority, *position, UNIT as usize);
+        let from = self.data(priority, position, UNIT as usize);
         // SAFETY: `from` has room for a first word inside the ring.
         let [word] = unsafe { shared::copy_words(from) };
         encoded[..UNIT as usize].copy_from_slice(&word);
         let (bytes, kind) = InHeader::first_of(&encoded);
-        if kind != Some(InKind::Pad) || bytes < UNIT || bytes > rest || bytes % UNIT != 0 {
-            return Err(Nonsense);
-        }
-        *position += bytes;
-        Ok(there - bytes)
+        let rest = self.ring(priority).rest(position).min(there);
+        let is_pad = kind == Some(InKind::Pad)
+            && (UNIT..=rest).contains(&bytes)
+            && bytes.is_multiple_of(UNIT);
+        if is_pad { Ok(bytes) } else { Err(Nonsense) }
     }
 
     #[inline]
@@ -311,6 +301,14 @@ impl Inbox {
     }
 }
 
+/// Whether the record with this header, which is what it says inside, is one of a ring of this
+/// priority and ends within `rest` bytes.
+#[inline(always)]
+fn is_whole(header: &InHeader, priority: Priority, rest: u64) -> bool {
+    let bytes = u64::from(header.bytes);
+    bytes <= rest && bytes.is_multiple_of(UNIT) && header.priority as usize == priority.index()
+}
+
 /// Where the data of a record come from.
 #[derive(Debug, Clone, Copy)]
 pub enum Source<'a> {
@@ -334,3 +332,85 @@ impl Source<'_> {
 /// The node has written what cannot be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nonsense;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const RING: usize = 1 << 12;
+    const HIGHEST: Priority = Priority::HIGHEST;
+
+    fn header(bytes: u32, priority: Priority) -> InHeader {
+        let priority = priority.index() as u32;
+        InHeader { bytes, kind: InKind::Event, priority, ..InHeader::default() }
+    }
+
+    /// Writes the header of a record, or the first word of a pad, at `position`.
+    fn put(inbox: &Inbox, position: u64, header: &InHeader) {
+        match header.kind {
+            InKind::Pad => {
+                let word = InHeader::first_word(InKind::Pad, header.bytes);
+                inbox.store(HIGHEST, position, &word);
+            }
+            _ => inbox.store(HIGHEST, position, &header.encode()),
+        }
+    }
+
+    fn pad(bytes: u32) -> InHeader {
+        InHeader { bytes, kind: InKind::Pad, ..InHeader::default() }
+    }
+
+    /// An inbox with these at these positions, and `written` up to there.
+    fn inbox(records: &[(u64, InHeader)], written: u64) -> Inbox {
+        let (_, inbox) = Inbox::create(RING).unwrap();
+        records.iter().for_each(|(position, header)| put(&inbox, *position, header));
+        inbox.ring(HIGHEST).show(written);
+        inbox
+    }
+
+    #[test]
+    fn a_record_is_found_at_its_place_and_behind_pads() {
+        let record = header(128, HIGHEST);
+        let inbox = inbox(&[(0, pad(8)), (8, pad(64)), (72, record)], 200);
+        let mut found = InHeader::default();
+        assert!(inbox.record_at(HIGHEST, 72, &mut found));
+        assert_eq!(found, record);
+        assert!(!inbox.record_at(HIGHEST, 0, &mut found), "a pad");
+        assert!(!inbox.record_at(HIGHEST, 200, &mut found), "nothing");
+        for position in [0, 8, 72] {
+            assert_eq!(inbox.next(HIGHEST, position), Ok(Some((72, record))));
+        }
+        assert_eq!(inbox.next(HIGHEST, 200), Ok(None));
+        assert_eq!(inbox.next(Priority::LOWEST, 0), Ok(None));
+    }
+
+    #[test]
+    fn pads_that_nothing_follows_are_passed() {
+        let length = RING as u64;
+        let inbox = inbox(&[(length - 8, pad(8))], length);
+        assert_eq!(inbox.next(HIGHEST, length - 8), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_a_record_is_none() {
+        let fine = header(128, HIGHEST);
+        let data_bytes = 65;
+        for (header, written, why) in [
+            (header(128, Priority::LOWEST), 128, "another priority"),
+            (header(136, HIGHEST), 128, "longer than what is there"),
+            (header(124, HIGHEST), 128, "no multiple of eight"),
+            (InHeader { data_bytes, ..fine }, 128, "shorter than its data"),
+            (fine, 120, "not all there"),
+            (fine, 32, "not even a header there"),
+            (fine, 127, "no multiple of eight there"),
+            (fine, RING as u64 + 128, "more than a ring there"),
+            (pad(136), 128, "a pad longer than what is there"),
+            (pad(12), 128, "a pad of no multiple of eight"),
+            (pad(0), 128, "a pad of nothing"),
+        ] {
+            let inbox = inbox(&[(0, header)], written);
+            assert!(!inbox.record_at(HIGHEST, 0, &mut InHeader::default()), "{why}");
+            assert_eq!(inbox.next(HIGHEST, 0), Err(Nonsense), "{why}");
+        }
+    }
+}
