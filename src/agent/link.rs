@@ -1,11 +1,11 @@
 //! The link of this process to its node: one outbox, one control connection at a time.
 
 use super::connection::{Connection, Received};
+use super::ids::Ids;
 use super::library::Library;
 use super::place::{self, Place};
 use super::process::{forget_descriptor, note_descriptor};
 use super::restore::Restored;
-use crate::evt::node::IdBlock;
 use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
 use crate::link::outring::{OutRing, Refused, Slot};
@@ -14,7 +14,7 @@ use crate::sys::{clock, descriptor};
 use crate::wire::request::Block;
 use crate::wire::{Barrier, Body, Request};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -33,8 +33,6 @@ const RETRY_LONGEST: u64 = 2_000_000_000;
 /// Publications closer together than this need no look at the node: nanoseconds. No node goes and
 /// comes back with its subscribers in less.
 const LOOK_INTERVAL: u64 = 1_000_000;
-/// Blocks of identifiers that may still be in the outbox: far more than it can hold.
-const BLOCKS_KEPT: usize = 16;
 
 /// Why a request got no reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +67,6 @@ impl Failure {
     }
 }
 
-/// Event identifiers that the node has granted.
-#[derive(Debug, Default)]
-struct Ids {
-    next: u64,
-    end: u64,
-    blocks: VecDeque<Block>,
-}
-
 #[derive(Debug)]
 pub(super) struct Retry {
     pub(super) next: Time,
@@ -99,7 +89,7 @@ pub(super) struct Link {
     pub(super) libraries: Mutex<BTreeMap<LibraryNo, Weak<Library>>>,
     control: Mutex<Option<Arc<Connection>>>,
     up: AtomicBool,
-    ids: Mutex<Ids>,
+    ids: Ids,
     /// Wall time of the last look whether the node is there.
     looked_at: AtomicI64,
 }
@@ -128,7 +118,7 @@ impl Link {
             libraries: Mutex::new(BTreeMap::new()),
             control: Mutex::new(Some(connection)),
             up: AtomicBool::new(true),
-            ids: Mutex::new(Ids::default()),
+            ids: Ids::default(),
             looked_at: AtomicI64::new(0),
         })
     }
@@ -166,9 +156,7 @@ impl Link {
         restored.ended().for_each(|body| self.tell_by(&connection, body));
         *control = Some(connection);
         // From now on identifiers of the new start are used.
-        let mut ids = self.ids.lock();
-        ids.next = ids.end;
-        drop(ids);
+        self.ids.end_block();
         let mut retry = self.retry.lock();
         (retry.next, retry.pause) = (Time::default(), RETRY_FIRST);
         drop(retry);
@@ -358,46 +346,29 @@ impl Link {
         }
     }
 
-    /// Reserves room in `ring` for a record of `bytes` bytes, and with it the next event
-    /// identifier: none is used up by an attempt that finds no room. The node keeps a block on
-    /// offer in the outbox and is never behind by more records than a block has identifiers, so
-    /// that this asks nobody.
+    /// Reserves room in `ring` for a record of `bytes` bytes, and then the next event identifier:
+    /// none is used up by an attempt that finds no room.
     #[inline(always)]
     pub(super) fn reserve(
         &self,
         ring: OutRing<'_>,
         bytes: u64,
     ) -> Result<(EventId, Slot), Refused> {
-        let mut ids = self.ids.lock();
-        if ids.next == ids.end {
-            self.take_block(&mut ids)?;
-        }
+        self.ids.prepare(&self.outbox)?;
         let slot = ring.reserve(bytes)?;
-        ids.next += 1;
-        Ok((EventId(ids.next - 1), slot))
-    }
-
-    #[cold]
-    fn take_block(&self, ids: &mut Ids) -> Result<(), Refused> {
-        let first = self.outbox.take_block();
-        if first == 0 {
-            return Err(Refused::Full);
+        match self.ids.take(&self.outbox) {
+            Ok(id) => Ok((id, slot)),
+            Err(refused) => {
+                // Other threads have taken the last ones just now.
+                ring.leave_empty(slot);
+                Err(refused)
+            }
         }
-        let end = first.checked_add(u64::from(IdBlock::COUNT)).ok_or(Refused::Nonsense)?;
-        (ids.next, ids.end) = (first, end);
-        ids.blocks.push_back((EventId(first), IdBlock::COUNT));
-        if ids.blocks.len() > BLOCKS_KEPT {
-            ids.blocks.pop_front();
-        }
-        Ok(())
     }
 
     /// The blocks that records in the outbox have, or will have, identifiers of.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        let ids = self.ids.lock();
-        let offered = self.outbox.offered_block();
-        let on_offer = (offered != 0).then_some((EventId(offered), IdBlock::COUNT));
-        ids.blocks.iter().copied().chain(on_offer).collect()
+        self.ids.blocks(&self.outbox)
     }
 }
 

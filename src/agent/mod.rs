@@ -11,6 +11,7 @@ pub(crate) mod current;
 mod dispatch;
 mod events;
 mod handles;
+mod ids;
 mod instance;
 mod joining;
 mod lending;

@@ -147,6 +147,12 @@ impl<'a> OutRing<'a> {
         self.store_commit(slot.position, slot.bytes, 0);
     }
 
+    /// Shows a reserved range to the node as one that has no record.
+    #[cold]
+    pub fn leave_empty(&self, slot: Slot) {
+        self.store_commit(slot.position, slot.bytes, PAD);
+    }
+
     #[inline(always)]
     fn store_commit(&self, position: u64, bytes: u64, pad: u64) {
         let word = self.lap(position) << LAP_SHIFT | (bytes / UNIT) << UNITS_SHIFT | pad;
@@ -306,6 +312,15 @@ mod tests {
         assert_eq!(ring.look(2 * RING), Seen::Nothing);
         assert_eq!(ring.reserve(RING), Ok(Slot { position: 2 * RING, bytes: RING }));
         assert_eq!(ring.reserve(1), Err(Refused::Full));
+    }
+
+    #[test]
+    fn a_range_without_a_record_is_passed_like_a_pad() {
+        let memory = Memory::empty_at(0);
+        let slot = memory.ring().reserve(100).unwrap();
+        assert_eq!(memory.ring().look(0), Seen::Nothing);
+        memory.ring().leave_empty(slot);
+        assert_eq!(memory.ring().look(0), Seen::Pad(2 * UNIT));
     }
 
     #[test]
