@@ -10,7 +10,8 @@ use crate::evt::{Error, EventId, LibraryNo, Limits, Priority, Time};
 use crate::link::outbox::Outbox;
 use crate::link::outring::{OutRing, Refused, Slot};
 use crate::link::segment::SegmentView;
-use crate::sys::{clock, descriptor};
+use crate::sys::clock::{self, QuickWall};
+use crate::sys::descriptor;
 use crate::wire::request::Block;
 use crate::wire::{Barrier, Body, Request};
 use parking_lot::Mutex;
@@ -92,6 +93,8 @@ pub(super) struct Link {
     ids: Ids,
     /// Wall time of the last look whether the node is there.
     looked_at: AtomicI64,
+    /// The time that publications get.
+    pub(super) wall: QuickWall,
 }
 
 impl Link {
@@ -120,6 +123,7 @@ impl Link {
             up: AtomicBool::new(true),
             ids: Ids::default(),
             looked_at: AtomicI64::new(0),
+            wall: QuickWall::default(),
         })
     }
 

@@ -59,7 +59,7 @@ fn publish_of(
     if data.len() as u64 > link.limits.event_bytes_max {
         return Err(Error::TooBig);
     }
-    let publish_time = clock::wall();
+    let publish_time = link.wall.now();
     if plan.retention > Span::ZERO || link.wants_a_look(publish_time) {
         let instance = Arc::clone(instance);
         drop(seat);
