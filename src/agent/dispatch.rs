@@ -32,8 +32,18 @@ const GONE_IDS_MAX: usize = 1024;
 
 /// What is called back next.
 enum Callback {
+    Nothing,
     Opened(Completion),
-    Delivered { subscription: SubscriptionId, event: Handle, data_bytes: u64 },
+    /// As [`Delivery`] says.
+    Deliver,
+}
+
+/// An event to be delivered. It has a place of its own since the processor waits where what was
+/// written just now is copied as part of something else.
+struct Delivery {
+    subscription: SubscriptionId,
+    event: Handle,
+    data_bytes: u64,
 }
 
 /// Runs pending callbacks. Blocking dispatch returns `BadHandle` when an open instance could not be
@@ -130,25 +140,25 @@ fn refill(library: &Library) -> Option<u64> {
 fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error> {
     let mut ran = 0;
     let mut outcome = Ok(());
+    let mut delivery = Delivery { subscription: SubscriptionId(0), event: 0, data_bytes: 0 };
     let _dispatching = current::enter(library);
     while extent.goes_on(library) && !library.is_finalized() {
         if let Err(error) = library.check_local() {
             outcome = Err(error);
             break;
         }
-        match next(library, ran == 0, extent) {
-            Ok(Some(callback)) => {
-                call(library, callback);
-                if !library.is_of_this_process() {
-                    // The callback has forked and this is the child: all here is its parent's.
-                    return Ok(ran);
-                }
-            }
-            Ok(None) => break,
+        match next(library, ran == 0, extent, &mut delivery) {
+            Ok(Callback::Nothing) => break,
+            Ok(Callback::Opened(completion)) => open(library, completion),
+            Ok(Callback::Deliver) => deliver(library, &delivery),
             Err(error) => {
                 outcome = Err(error);
                 break;
             }
+        }
+        if !library.is_of_this_process() {
+            // The callback has forked and this is the child: all here is its parent's.
+            return Ok(ran);
         }
         ran += 1;
         if ran % CALLS_BETWEEN_LOOKS == 0 {
@@ -161,16 +171,15 @@ fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error>
     outcome.map(|()| ran)
 }
 
-fn call(library: &Library, callback: Callback) {
-    match callback {
-        Callback::Opened(Completion { invocation, outcome }) => {
-            let outcome = outcome.map(|instance| instance.handle);
-            current::outside(|| library.callbacks.open(invocation, outcome));
-        }
-        Callback::Delivered { subscription, event, data_bytes } => {
-            current::outside(|| library.callbacks.deliver(subscription, event, data_bytes));
-        }
-    }
+fn open(library: &Library, Completion { invocation, outcome }: Completion) {
+    let outcome = outcome.map(|instance| instance.handle);
+    current::outside(|| library.callbacks.open(invocation, outcome));
+}
+
+#[inline(always)]
+fn deliver(library: &Library, delivery: &Delivery) {
+    let Delivery { subscription, event, data_bytes } = *delivery;
+    current::outside(|| library.callbacks.deliver(subscription, event, data_bytes));
 }
 
 /// Takes the next callback out. `first`: nothing was called back yet in this dispatch, so that
@@ -179,32 +188,34 @@ fn next(
     library: &Arc<Library>,
     first: bool,
     extent: &mut Extent,
-) -> Result<Option<Callback>, Error> {
+    delivery: &mut Delivery,
+) -> Result<Callback, Error> {
     if library.opening.load(Ordering::Acquire) > 0
         && let Some(connection) = library.link.connection()
     {
         library.link.look(&connection);
     }
     if let Some(completion) = opened(library, extent) {
-        return Ok(Some(completion));
+        return Ok(Callback::Opened(completion));
     }
-    if let Some(callback) = take(library, extent)? {
-        return Ok(Some(callback));
+    if take(library, extent, delivery)? {
+        return Ok(Callback::Deliver);
     }
     if !first {
-        return Ok(None);
+        return Ok(Callback::Nothing);
     }
     attend(library);
-    match opened(library, extent) {
-        Some(completion) => Ok(Some(completion)),
-        None => take(library, extent),
+    if let Some(completion) = opened(library, extent) {
+        return Ok(Callback::Opened(completion));
     }
+    let found = take(library, extent, delivery)?;
+    Ok(if found { Callback::Deliver } else { Callback::Nothing })
 }
 
-fn opened(library: &Library, extent: &mut Extent) -> Option<Callback> {
+fn opened(library: &Library, extent: &mut Extent) -> Option<Completion> {
     let completion = library.completions.pop()?;
     extent.more = extent.more.saturating_sub(1);
-    Some(Callback::Opened(completion))
+    Some(completion)
 }
 
 /// Looks after the link: notices that the node has gone, and tries to reach it again.
@@ -219,11 +230,16 @@ fn attend(library: &Library) {
     }
 }
 
-/// Takes the next deliverable record out of the window and makes it a received event.
+/// Takes the next deliverable record out of the window and makes it a received event, which is to
+/// be delivered then. False if there is none.
 ///
 /// What waits in the node at a higher priority than the window's next record comes first, so the
 /// window is filled before.
-fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>, Error> {
+fn take(
+    library: &Arc<Library>,
+    extent: &mut Extent,
+    delivery: &mut Delivery,
+) -> Result<bool, Error> {
     let mut refills = REFILLS_MOST;
     loop {
         let mut reader = library.reader.lock();
@@ -240,7 +256,7 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
                 drop(reader);
                 return Err(broken(library));
             }
-            return Ok(None);
+            return Ok(false);
         }
         let lost = reader.found.header.kind == InKind::Lost;
         let added =
@@ -263,7 +279,8 @@ fn take(library: &Arc<Library>, extent: &mut Extent) -> Result<Option<Callback>,
         if let Some(instance) = sweep {
             forget_gone(&instance);
         }
-        return Ok(Some(Callback::Delivered { subscription, event, data_bytes }));
+        *delivery = Delivery { subscription, event, data_bytes };
+        return Ok(true);
     }
 }
 

@@ -38,6 +38,25 @@ pub(super) struct Unfinished {
     price: u64,
 }
 
+/// What a record has cost.
+///
+/// Made of a [`Cost`] as soon as there is one: handed on whole it would be copied by words of
+/// another length than it was written by, for which the processor waits.
+struct Done {
+    /// Work units.
+    work: u64,
+    /// There are takers left.
+    waits: bool,
+}
+
+impl Done {
+    #[inline(always)]
+    const fn of(cost: Cost, price: u64) -> Self {
+        let work = 1 + cost.matches as u64 + price * cost.enqueues as u64;
+        Self { work, waits: cost.waits > 0 }
+    }
+}
+
 /// How many takers, at this price, can be served with so many units of work, which are at most
 /// those of a turn.
 #[inline]
@@ -271,14 +290,13 @@ impl Server {
                     }
                 }
                 published += 1;
-                let cost = self.publish(slot, &batch, position, range.bytes, *budget)?;
-                let price = price(range.bytes);
-                let work = 1 + u64::from(cost.matches) + price * u64::from(cost.enqueues);
+                let Done { work, waits } =
+                    self.publish(slot, &batch, position, range.bytes, *budget)?;
                 // The last one of a turn may be more than what is left.
                 self.spent += work.saturating_sub(*budget);
                 *budget = budget.saturating_sub(work);
-                if cost.waits > 0 {
-                    let end = position + range.bytes;
+                if waits {
+                    let (end, price) = (position + range.bytes, price(range.bytes));
                     unfinished = Some(Unfinished { index, end, price });
                     break;
                 }
@@ -306,16 +324,21 @@ impl Server {
         position: u64,
         bytes: u64,
         budget: u64,
-    ) -> Result<Cost, &'static str> {
+    ) -> Result<Done, &'static str> {
         const BAD: &str = "it published what cannot be";
         let Batch { process, priority, .. } = *from;
+        let price = price(bytes);
         let header = from.outbox.read_header(priority, position);
         let attributes_bytes = header.attributes_bytes as usize;
         if header.record_bytes() > bytes {
             return Err(BAD);
         }
         if attributes_bytes > self.attributes.capacity() {
-            return if from.resumed { Ok(self.skip(slot, header)) } else { Err(BAD) };
+            return if from.resumed {
+                Ok(Done::of(self.skip(slot, header), price))
+            } else {
+                Err(BAD)
+            };
         }
         if attributes_bytes != self.attributes.len() {
             self.attributes.resize(attributes_bytes, 0);
@@ -337,7 +360,7 @@ impl Server {
             let bytes = u64::from(header.attributes_bytes) + u64::from(header.data_bytes);
             self.core.adopt_credit(process, Credit { events: 1, bytes });
         }
-        let batch = batch(budget.max(EVENT_COST), price(bytes));
+        let batch = batch(budget.max(EVENT_COST), price);
         let outcome = if position < from.again_until {
             // A copy: the address of what is busy would cost its registers.
             let again = publication;
@@ -348,12 +371,12 @@ impl Server {
         // Written for a node that has gone, or by its limits: not dropping the program for it.
         let excused = |fault| prepaid || (from.resumed && fault == Fault::TooBig);
         match outcome {
-            Ok(cost) => Ok(cost),
+            Ok(cost) => Ok(Done::of(cost, price)),
             Err(Fault::Withheld) => {
                 self.refuse_publication(slot, header);
-                Ok(Cost::default())
+                Ok(Done::of(Cost::default(), price))
             }
-            Err(fault) if excused(fault) => Ok(self.skip(slot, header)),
+            Err(fault) if excused(fault) => Ok(Done::of(self.skip(slot, header), price)),
             Err(_) => Err(BAD),
         }
     }
