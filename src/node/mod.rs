@@ -210,7 +210,7 @@ impl Server {
             accept_at: None,
             idle_since: Some(now),
             departure: yields.then(|| Departure::new(now)),
-            supervisor: Supervisor::ready(now),
+            supervisor: Supervisor::new(now),
             replication,
             has_departed: false,
             begins_anew: false,
@@ -246,7 +246,8 @@ impl Server {
         Ok(server)
     }
 
-    /// Watches what is there before the first program, and listens for who wants metrics.
+    /// Watches what is there before the first program, listens for who wants metrics, and tells the
+    /// supervisor.
     fn watch_all(&mut self) -> Result<(), String> {
         let failed = |error| format!("cannot watch the socket: {error}");
         let events = libc::EPOLLIN as u32;
@@ -263,6 +264,7 @@ impl Server {
             let watched = replication.watched_by(self);
             watched.map_err(|error| format!("cannot watch the engine: {error}"))?;
         }
+        self.supervisor.ready();
         Ok(())
     }
 

@@ -33,12 +33,16 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Tells that programs can connect.
-    pub(super) fn ready(now: Time) -> Self {
-        tell(NotifyState::Ready);
+    /// The one that has started this daemon at `now`.
+    pub(super) fn new(now: Time) -> Self {
         let asked = sd_notify::watchdog_enabled();
         let pause = asked.map(|span| Span(span.as_nanos() as u64 / 2).max(Span(1_000_000)));
         Self { pause, due: pause.map_or(Time::MAX, |pause| now.after(pause)) }
+    }
+
+    /// Tells that programs can connect, and that all else is there that was asked for.
+    pub(super) fn ready(&self) {
+        tell(NotifyState::Ready);
     }
 
     /// When the next sign of life is due; never without a watchdog.

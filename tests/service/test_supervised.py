@@ -74,6 +74,17 @@ class Supervised(unittest.TestCase):
         self.assertEqual(heard.recv(100).split(b"\n")[0], b"STOPPING=1")
         self.assertEqual(self.daemon.wait(), 0)
 
+    def test_it_does_not_serve_before_all_is_there_that_was_asked_for(self) -> None:
+        config = os.path.join(self.place.name, "saevtd.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write('[metrics]\nlisten = "unix:%s/missing/metrics"\n' % self.place.name)
+        self.arguments += ["--config", config]
+        heard = self.notified()
+        self.assertNotEqual(self.daemon.wait(), 0)
+        self.assertIn("metrics", self.daemon.stderr.read())
+        heard.setblocking(False)
+        self.assertRaises(BlockingIOError, heard.recv, 100)
+
     def test_it_gives_the_signs_of_life_that_are_asked_for(self) -> None:
         heard = self.notified(WATCHDOG_USEC="20000")
         said = [heard.recv(100).split(b"\n")[0] for _ in range(4)]
