@@ -1,6 +1,7 @@
 /* fork(): the choices of this project where the AIS programming model promises nothing. */
 #include "evt_test.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 
 static SaEvtHandleT library;
@@ -201,22 +202,42 @@ static void forks_beside_busy_threads(void)
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
 }
 
-static pid_t forked = -1;
+enum { CHILDS_FILES = 64 };
 
+static pid_t forked;
+static SaEvtHandleT finalized_first;
+static int files[CHILDS_FILES];
+
+/* The child opens files, which get the numbers that its parent's descriptors had. */
 static void fork_in_callback(SaEvtSubscriptionIdT subscription, SaEvtEventHandleT received,
                              SaSizeT size)
 {
     (void)subscription;
     (void)size;
+    if (finalized_first != 0)
+        CHECK_AIS(SA_AIS_OK, saEvtFinalize(finalized_first));
     fflush(stdout);
     forked = fork();
     NEED(forked >= 0);
-    if (forked > 0)
+    if (forked > 0 && finalized_first == 0)
         CHECK_AIS(SA_AIS_OK, saEvtEventFree(received));
+    for (int index = 0; forked == 0 && index < CHILDS_FILES; index++)
+        files[index] = open("/dev/null", O_RDONLY);
 }
 
-/* A child that returns from the callback it was made in comes out of dispatch, and ends well. */
-static void a_callback_may_fork(void)
+static bool files_are_open(void)
+{
+    for (int index = 0; index < CHILDS_FILES; index++)
+        if (files[index] < 0 || fcntl(files[index], F_GETFD) < 0)
+            return false;
+    return true;
+}
+
+/*
+ * A child that returns from the callback it was made in comes out of dispatch with the files it has
+ * opened, and ends well; also if the callback has finalized the handle before.
+ */
+static void a_callback_may_fork(bool finalizes)
 {
     SaEvtCallbacksT callbacks = {NULL, fork_in_callback};
     SaEvtHandleT own = library_new(3, &callbacks);
@@ -224,6 +245,8 @@ static void a_callback_may_fork(void)
     SaEvtChannelHandleT on = channel_fresh(own, &name);
     int descriptor = selection_object(own);
     int status = -1;
+    forked = -1;
+    finalized_first = finalizes ? own : 0;
     subscribe_all(on, 1);
     publish_text(on, "fork", LOWEST, 0);
     while (forked < 0) {
@@ -231,15 +254,16 @@ static void a_callback_may_fork(void)
         if (readable(descriptor)) {
             SaAisErrorT result = saEvtDispatch(own, SA_DISPATCH_ALL);
             if (forked == 0)
-                _exit(result == SA_AIS_OK ? 0 : 1);
+                _exit(result == SA_AIS_OK && files_are_open() ? 0 : 1);
             CHECK_EQ(SA_AIS_OK, result);
         }
     }
     while (waitpid(forked, &status, 0) < 0 && errno == EINTR)
         ;
     CHECK_REC(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(own, &name));
-    CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
+    CHECK_AIS(SA_AIS_OK, saEvtChannelUnlink(library, &name));
+    if (!finalizes)
+        CHECK_AIS(SA_AIS_OK, saEvtFinalize(own));
 }
 
 int main(int argc, char **argv)
@@ -267,7 +291,9 @@ int main(int argc, char **argv)
     run_child(child_uses_inherited_handles);
     parent_still_works("pending,parent");
     forks_beside_busy_threads();
-    a_callback_may_fork();
+    a_callback_may_fork(false);
+    parent_still_works("parent");
+    a_callback_may_fork(true);
     parent_still_works("parent");
     CHECK_AIS(SA_AIS_OK, saEvtFinalize(library));
     return test_end();

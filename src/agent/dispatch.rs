@@ -157,7 +157,10 @@ fn run_some(library: &Arc<Library>, extent: &mut Extent) -> Result<usize, Error>
             }
         }
         if !library.is_of_this_process() {
-            // The callback has forked and this is the child: all here is its parent's.
+            // The callback has forked and this is the child: all here is its parent's. If it has
+            // finalized the handle before, this thread has the last hold of it, and must not close
+            // descriptors whose numbers may be the child's own by now.
+            std::mem::forget(Arc::clone(library));
             return Ok(ran);
         }
         ran += 1;
